@@ -1,0 +1,1 @@
+"""Measures kaproxy beside HAProxy on one machine, in one run, as ratios. Start at `__main__.py`."""

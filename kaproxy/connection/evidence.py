@@ -1,0 +1,157 @@
+"""Evidence: all that is known of one ended connection, in one frozen record.
+
+It holds facts and the policy numbers they were measured against, no opinion. Durations are seconds
+unless the name says otherwise; "ago" and `*_s` silences are counted back from the first ending. No
+monotonic clock value is in here, so a record read from last year's log is as good as a fresh one.
+Read next: `tracker.py`, which gathers it; `kaproxy/diagnosis`, which judges it and writes it as a line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction, RelayFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A control packet and how long before the first ending it was complete."""
+
+    packet: str  # packet type name of the standard, "PINGREQ"
+    ago_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The first complete control packet from a peer after the other leg's first ending."""
+
+    packet: str
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartialPacket:
+    """A control packet that was incomplete when the connection ended; `size` None: length not yet known."""
+
+    packet: str
+    size: int | None
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """The other connection of a takeover. `gap_s`: from the newer CONNECT to the older one's first ending."""
+
+    conn_id: str
+    client_addr: str
+    gap_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One entry of the flight recorder: a control packet, or a run of equal QoS 0 PUBLISH at one instant."""
+
+    ago_s: float  # before the first ending; negative: after it
+    from_client: bool
+    first_byte: int
+    size: int
+    packet_id: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Where and why a direction stopped being understood."""
+
+    side: str  # "client" or "broker": who sent it
+    what: str  # stable name, kaproxy/mqtt/decoder.py; or the kind of a stranger: "tls", "http", …
+    packet: str
+    offset: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Facts of one connection, from accept to its first ending and the look after it."""
+
+    origin: Origin
+    # life
+    duration_s: float  # accept to first ending
+    phase: Phase
+    closed_by: str  # client broker proxy unknown
+    close_how: str  # disconnect fin rst timed_out unreachable refused tls_alert local
+    proxy_action: ProxyAction | None = None
+    proxy_detail: str | None = None  # what the proxy says of its own doing
+    # what the peers said
+    client_id: str | None = None  # None: no CONNECT was understood
+    protocol_version: str | None = None  # "3.1" "3.1.1" "5.0"
+    connack_code: int | None = None
+    disconnect_from_client: int | None = None  # reason code; 0 for 3.x
+    disconnect_from_broker: int | None = None
+    first_disconnect: str | None = None  # "client" or "broker", where one was seen
+    # keepalive
+    keep_alive: int | None = None
+    effective_keep_alive: int | None = None  # Server Keep Alive where the broker set one
+    limit_low_s: float | None = None
+    limit_high_s: float | None = None
+    broker_profile: str = "unknown"
+    counts: str = "packets"  # what the profile counts as a sign of life
+    silence_s: float | None = None  # since the last complete control packet from the client
+    silence_bytes_s: float | None = None  # since its last byte
+    silence_counted_s: float | None = None  # since what the profile counts
+    margin_min_s: float | None = None  # smallest of limit_low - counted silence, the last one included
+    gap_max_s: float | None = None  # longest time between two complete packets from the client, all survived
+    late_gaps: int = 0  # survived gaps longer than the Keep Alive
+    idle_s: float | None = None  # since any byte, either way
+    downlink_idle_s: float | None = None  # since the last byte from the broker
+    downlink_in_silence: int = 0  # control packets from the broker during the last silence, PINGRESP left out
+    downlink_gap_s: float | None = None  # longest time without a byte from the broker during the last silence
+    # pings
+    pingreqs: int = 0
+    pingresps: int = 0
+    pings_open: int = 0  # PINGREQ without PINGRESP at the first ending
+    ping_wait_s: float | None = None  # how long the oldest of them had been waiting
+    ping_rtt_last_ms: float | None = None
+    ping_rtt_max_ms: float | None = None
+    ping_ago_s: float | None = None  # since the last PINGREQ
+    # last
+    last_from_client: Sighting | None = None
+    last_from_broker: Sighting | None = None
+    partial_from_client: PartialPacket | None = None
+    partial_from_broker: PartialPacket | None = None
+    late_from_client: Late | None = None
+    late_from_broker: Late | None = None
+    # legs
+    client_leg: LegFacts = field(default_factory=LegFacts)
+    broker_leg: LegFacts = field(default_factory=LegFacts)
+    # counts
+    packets_from_client: int = 0
+    packets_from_broker: int = 0
+    bytes_from_client: int = 0
+    bytes_from_broker: int = 0
+    inflight_from_client: int = 0  # QoS 1 and 2 PUBLISH from the client not yet acknowledged to the end
+    inflight_from_broker: int = 0
+    will_present: bool | None = None
+    session_present: bool | None = None
+    clean_start: bool | None = None
+    # others
+    taken_over_by: Rival | None = None
+    took_over: Rival | None = None
+    closed_within_1s: int = (
+        1  # connections of this worker that first ended within the same second, this one too
+    )
+    # what could not be read, and what was odd but read
+    unreadable: Unreadable | None = None
+    oddities: tuple[str, ...] = ()
+    observer_error: str | None = None
+    # proxy
+    relay: RelayFacts = field(default_factory=RelayFacts)
+    # story
+    history: str = ""
+    frames: tuple[Frame, ...] = ()
+
+    @property
+    def first_leg_ending(self) -> Ending | None:
+        """How the leg of whoever ended it first stopped, None where the proxy did."""
+        leg = {"client": self.client_leg, "broker": self.broker_leg}.get(self.closed_by)
+        return leg.ending if leg else None

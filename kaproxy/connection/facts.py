@@ -1,0 +1,105 @@
+"""The words facts are told in: sides, endings, phases, and what the kernel said of a leg.
+
+This file may not know how a fact was learned (no socket, no errno) nor what it means (no cause).
+The relay fills these records in, the tracker keeps them, the rules read them.
+Read next: `evidence.py`, which collects them into one record per connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """One of the two peers. *Server* of the standard is *broker* here."""
+
+    CLIENT = "client"
+    BROKER = "broker"
+
+    @property
+    def other(self) -> Side:
+        """The peer across the proxy."""
+        return Side.BROKER if self is Side.CLIENT else Side.CLIENT
+
+
+class Ending(StrEnum):
+    """How a leg stopped, as the kernel told it. Only the first one of a connection can be its cause."""
+
+    FIN = "fin"  # the peer closed its sending direction in order
+    RST = "rst"  # the peer (or a box in its name) reset the leg
+    TIMED_OUT = "timed_out"  # TCP gave up retransmitting, or a dial got no answer in time
+    UNREACHABLE = "unreachable"  # no route, host unreachable, or the broker's name did not resolve
+    REFUSED = "refused"  # the broker's host refused the dial
+    LOCAL = "local"  # the proxy itself ended it
+
+
+class Phase(StrEnum):
+    """Where in its life a connection was when it first ended (RFC-free vocabulary of the log line)."""
+
+    ACCEPTED = "accepted"
+    PROXY_HEADER = "proxy_header"
+    TLS = "tls"
+    AWAITING_CONNECT = "awaiting_connect"
+    DIALING = "dialing"
+    AWAITING_CONNACK = "awaiting_connack"
+    ESTABLISHED = "established"
+    CLOSING = "closing"  # a DISCONNECT had been seen before the first ending
+
+
+class ProxyAction(StrEnum):
+    """Why the proxy itself ended a connection. Always told as `closed_by: proxy`."""
+
+    SHUTDOWN = "shutdown"  # drained or stopped by SIGTERM / SIGINT
+    LIMIT = "limit"  # max_connections, or no descriptor left
+    ERROR = "error"  # a fault of the proxy's own
+
+
+@dataclass(frozen=True, slots=True)
+class LegFacts:
+    """What is known of one leg when the connection is judged.
+
+    `unsent`, `unacked`, `window`, `rtt_ms` and `last_ack_s` are as they were at the first ending (or the
+    last suspicion before it, where a reset has wiped them); `retransmits`, `backoff` and `fin_acked` are
+    from the last look, after the forwarded FIN had its time. None: not known.
+    """
+
+    ending: Ending | None = None  # how the peer of this leg ended it; None while it never did
+    ended_s: float | None = None  # seconds from accept to that ending
+    unsent: int | None = (
+        None  # bytes the proxy still held for this peer, plus those in its socket not yet sent
+    )
+    unacked: int | None = (
+        None  # bytes sent to this peer and not acknowledged by its kernel (SIOCOUTQ - not sent)
+    )
+    retransmits: int | None = None  # unanswered retransmissions of the segment in flight (tcpi_retransmits)
+    backoff: int | None = None  # tcpi_backoff
+    rtt_ms: float | None = None  # smoothed round trip to the peer's kernel
+    last_ack_s: float | None = None  # seconds since the peer's kernel acknowledged anything
+    window: int | None = None  # the peer's receive window, bytes (tcpi_snd_wnd)
+    fin_acked: bool | None = (
+        None  # did its kernel acknowledge the FIN forwarded to it; None: none was forwarded
+    )
+    stalled_s: float = 0.0  # total seconds this peer did not take what was held for it
+    stalled_now: bool = False  # was it not taking bytes at the first ending
+
+
+@dataclass(frozen=True, slots=True)
+class RelayFacts:
+    """What the proxy measured of itself during the connection, in seconds."""
+
+    dwell_max_s: float = 0.0  # longest time a chunk was held between read and written
+    lag_max_s: float = 0.0  # longest time the worker's loop was late
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who is connected to whom, known at accept."""
+
+    conn_id: str
+    listener: str
+    client_addr: str
+    client_port: int
+    broker_addr: str
+    opened_at: float  # wall clock, seconds since the epoch
+    transport: str = "tcp"

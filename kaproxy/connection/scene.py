@@ -1,0 +1,213 @@
+"""The scene of an ending: what the tracker knew at the first ending, made into evidence.
+
+`freeze` is called at the first ending and keeps what the moment decides (silences, open pings, partial
+packets); `complete` adds what only shows later (legs after the forwarded FIN, late packets, final counts).
+It may not judge: every number here is measured, none is a cause.
+Read next: `evidence.py` for the meaning of each field, `kaproxy/diagnosis` for what is made of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kaproxy.connection.evidence import Evidence, Late, Rival
+from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction, RelayFacts, Side
+
+if TYPE_CHECKING:
+    from kaproxy.connection.directory import Directory
+    from kaproxy.connection.tracker import BeforeResuming, ConnectionTracker
+
+#: A control packet this shortly (s) before the broker's ending may have crossed it on the way.
+CROSSING_S = 0.25
+#: … if the silence it ended had already come this close (s) to the limit.
+CROSSING_NEAR_S = 0.2
+
+_VERSIONS = {3: "3.1", 4: "3.1.1", 5: "5.0"}
+
+
+def version_name(level: int) -> str:
+    """The protocol version of a CONNECT's protocol level (3.1.2.2); an unknown level prints itself."""
+    return _VERSIONS.get(level & 0x7F, str(level))
+
+
+def freeze(tracker: ConnectionTracker, now: float) -> Evidence:
+    """The evidence as it stood at the first ending, `now`."""
+    closed_by, close_how = _who_and_how(tracker)
+    scene = Evidence(
+        origin=tracker.origin,
+        duration_s=now - tracker.opened_at,
+        phase=_phase(tracker),
+        closed_by=closed_by,
+        close_how=close_how,
+        proxy_action=tracker.proxy_action,
+        proxy_detail=tracker.proxy_detail,
+        idle_s=now - max(tracker.up.byte_at, tracker.down.byte_at),
+        downlink_idle_s=now - tracker.down.byte_at if tracker.down.bytes else None,
+        silence_bytes_s=now - tracker.up.byte_at,
+        last_from_client=tracker.up.sighting(now),
+        last_from_broker=tracker.down.sighting(now),
+        partial_from_client=tracker.up.partial(),
+        partial_from_broker=tracker.down.partial(),
+        inflight_from_client=tracker.up.unacknowledged,
+        inflight_from_broker=tracker.down.unacknowledged,
+    )
+    scene = _with_words(scene, tracker)
+    if tracker.connect is not None:
+        scene = _with_keep_alive(scene, tracker, now)
+        scene = _with_pings(scene, tracker, now)
+    return scene
+
+
+def complete(
+    tracker: ConnectionTracker,
+    client_leg: LegFacts,
+    broker_leg: LegFacts,
+    relay: RelayFacts,
+    directory: Directory,
+) -> Evidence:
+    """The frozen scene with all that came after it."""
+    scene = tracker.scene
+    ended_at = tracker.first_ending_at
+    assert scene is not None
+    assert ended_at is not None
+    late = tracker.late or {}
+    up, down = tracker.up, tracker.down
+    return replace(
+        scene,
+        client_leg=client_leg,
+        broker_leg=broker_leg,
+        relay=relay,
+        late_from_client=scene.late_from_client or late.get(Side.CLIENT),
+        late_from_broker=late.get(Side.BROKER),
+        packets_from_client=up.packets,
+        packets_from_broker=down.packets,
+        bytes_from_client=up.bytes,
+        bytes_from_broker=down.bytes,
+        taken_over_by=_taken_over_by(tracker, ended_at),
+        took_over=_took_over(tracker),
+        closed_within_1s=max(1, directory.ended_around(ended_at)),
+        unreadable=up.unreadable() or down.unreadable(),
+        oddities=up.decoder.oddities + down.decoder.oddities,
+        observer_error=tracker.observer_error,
+        history=tracker.history,
+        frames=tracker.recorder.frames(ended_at),
+    )
+
+
+def _who_and_how(tracker: ConnectionTracker) -> tuple[str, str]:
+    if tracker.proxy_action is not None:
+        return "proxy", Ending.LOCAL.value
+    if tracker.closing_by is not None:
+        return tracker.closing_by.value, "disconnect"
+    if not tracker.legs_ended:
+        return "unknown", Ending.LOCAL.value
+    side, (ending, _) = next(iter(tracker.legs_ended.items()))
+    return side.value, ending.value
+
+
+def _phase(tracker: ConnectionTracker) -> Phase:
+    if tracker.closing_by is not None:
+        return Phase.CLOSING
+    if tracker.established_at is not None:
+        return Phase.ESTABLISHED
+    if not tracker.broker_up:
+        limited = tracker.proxy_action is ProxyAction.LIMIT
+        return Phase.ACCEPTED if limited else Phase.DIALING
+    return Phase.AWAITING_CONNACK if tracker.connect is not None else Phase.AWAITING_CONNECT
+
+
+def _with_words(scene: Evidence, tracker: ConnectionTracker) -> Evidence:
+    """What CONNECT, CONNACK and DISCONNECT said."""
+    connect, connack = tracker.connect, tracker.connack
+    from_client, from_broker = tracker.disconnects
+    return replace(
+        scene,
+        client_id=tracker.client_id if connect else None,
+        protocol_version=version_name(connect.level) if connect else None,
+        keep_alive=connect.keep_alive if connect else None,
+        effective_keep_alive=tracker.effective_keep_alive if connect else None,
+        will_present=connect.will is not None if connect else None,
+        clean_start=connect.clean_start if connect else None,
+        connack_code=connack.code if connack else None,
+        session_present=connack.session_present if connack else None,
+        disconnect_from_client=from_client,
+        disconnect_from_broker=from_broker,
+        first_disconnect=tracker.closing_by.value if tracker.closing_by else None,
+    )
+
+
+def _with_keep_alive(scene: Evidence, tracker: ConnectionTracker, now: float) -> Evidence:
+    """The silences, and the margin they left."""
+    low, high = tracker.limits or (None, None)
+    scene = replace(
+        scene,
+        limit_low_s=low,
+        limit_high_s=high,
+        broker_profile=tracker.policy.profile,
+        counts=tracker.counts.value,
+        silence_s=now - tracker.up.packet_at,
+        silence_counted_s=now - tracker.counted_at(),
+        gap_max_s=tracker.gap_max or None,
+        late_gaps=tracker.late_gaps,
+        downlink_in_silence=tracker.down_in_silence,
+        downlink_gap_s=max(tracker.down_gap, now - max(tracker.down.byte_at, tracker.up.packet_at)),
+    )
+    counted_gap_max = tracker.counted_gap_max
+    if tracker.before is not None and _crossed(tracker, now):
+        scene = _uncrossed(scene, tracker.before, tracker.resumed_at - now)
+        counted_gap_max = tracker.before.counted_gap_max
+    if low is None or tracker.established_at is None or scene.silence_counted_s is None:
+        return scene
+    return replace(scene, margin_min_s=low - max(counted_gap_max, scene.silence_counted_s))
+
+
+def _crossed(tracker: ConnectionTracker, now: float) -> bool:
+    """Did the broker end it before the packet that ended the client's pause can have reached it?"""
+    before = tracker.before
+    if before is None or Side.BROKER not in tracker.legs_ended or tracker.limits is None:
+        return False
+    near = before.counted_silence >= tracker.limits[0] - CROSSING_NEAR_S
+    return near and now - tracker.resumed_at < CROSSING_S
+
+
+def _uncrossed(scene: Evidence, before: BeforeResuming, after_s: float) -> Evidence:
+    """A packet that crossed the broker's ending ended no silence and survived nothing: it came late."""
+    last = scene.last_from_client
+    return replace(
+        scene,
+        silence_s=before.silence - after_s,
+        silence_counted_s=before.counted_silence - after_s,
+        gap_max_s=before.gap_max or None,
+        late_gaps=before.late_gaps,
+        late_from_client=Late(last.packet, after_s) if last else None,
+    )
+
+
+def _with_pings(scene: Evidence, tracker: ConnectionTracker, now: float) -> Evidence:
+    pings = tracker.pings
+    return replace(
+        scene,
+        pingreqs=pings.sent,
+        pingresps=pings.answered,
+        pings_open=len(pings.open_at),
+        ping_wait_s=now - pings.oldest if pings.oldest is not None else None,
+        ping_rtt_last_ms=pings.rtt_last * 1000 if pings.rtt_last is not None else None,
+        ping_rtt_max_ms=pings.rtt_max * 1000 if pings.rtt_max is not None else None,
+        ping_ago_s=now - pings.last_at if pings.last_at is not None else None,
+    )
+
+
+def _taken_over_by(tracker: ConnectionTracker, ended_at: float) -> Rival | None:
+    rival = tracker.rival
+    if rival is None:
+        return None
+    return Rival(rival.origin.conn_id, rival.origin.client_addr, ended_at - tracker.rival_at)
+
+
+def _took_over(tracker: ConnectionTracker) -> Rival | None:
+    holder = tracker.holder
+    if holder is None:
+        return None
+    gap = holder.first_ending_at - tracker.connect_at if holder.first_ending_at is not None else None
+    return Rival(holder.origin.conn_id, holder.origin.client_addr, gap)

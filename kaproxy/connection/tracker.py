@@ -1,0 +1,407 @@
+"""The tracker: follows one connection from accept to its evidence.
+
+Facts come in as calls with `now` (monotonic seconds); events come out. A connection's whole life is a
+list of these calls, so a recorded trace is a test. It may not know a socket, a clock, a log or a cause.
+After the first ending it goes on listening, because what comes late explains what came before.
+Read next: `direction.py` and `pings.py` for what is kept, `scene.py` for how it becomes evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kaproxy.connection import history, scene
+from kaproxy.connection.direction import Direction
+from kaproxy.connection.directory import Directory
+from kaproxy.connection.events import Closed, Established, Event, ObserverFailed
+from kaproxy.connection.evidence import Evidence, Late
+from kaproxy.connection.facts import Ending, LegFacts, Origin, ProxyAction, RelayFacts, Side
+from kaproxy.connection.flight_recorder import FlightRecorder
+from kaproxy.connection.keepalive import Counts
+from kaproxy.connection.pings import PingLedger
+from kaproxy.connection.policy import Policy
+from kaproxy.connection.watch import Watch
+from kaproxy.mqtt.codes import PacketType, packet_name
+from kaproxy.mqtt.packets import Acknowledge, Body, Connack, Connect, Disconnect, Packet
+
+#: A pause this long (s) or longer between control packets of the client is looked at; shorter ones are traffic.
+PAUSE_S = 0.25
+_ERROR = 0x80  # reason codes from here on refuse or fail (5.0 2.4)
+
+_PUBLISH, _PUBACK, _PUBREC, _PUBCOMP = (
+    int(PacketType.PUBLISH), int(PacketType.PUBACK), int(PacketType.PUBREC), int(PacketType.PUBCOMP)
+)  # fmt: skip
+_PINGREQ, _PINGRESP = int(PacketType.PINGREQ), int(PacketType.PINGRESP)
+
+
+class BeforeResuming(NamedTuple):
+    """How things stood before the client's last pause ended, should that packet turn out to have come too late."""
+
+    gap_max: float
+    counted_gap_max: float
+    late_gaps: int
+    silence: float  # the pause itself, s
+    counted_silence: float  # the same by what the profile counts, s
+
+
+class ConnectionTracker:
+    """One connection's observer. Every method takes the time; none blocks, none raises on wire bytes."""
+
+    __slots__ = (
+        "_directory", "_told", "before", "broker_up", "client_id", "closing_by", "connack", "connect", "connect_at",
+        "counted_gap", "counted_gap_max", "counts", "disconnects", "down", "down_gap", "down_in_silence",
+        "effective_keep_alive", "established_at", "first_ending_at", "gap_max", "history", "holder", "late",
+        "late_gaps", "legs_ended", "limits", "observer_error", "opened_at", "origin", "pings", "policy",
+        "proxy_action", "proxy_detail", "recorder", "resumed_at", "rival", "rival_at", "scene", "up", "watch",
+    )  # fmt: skip
+
+    def __init__(self, origin: Origin, policy: Policy, directory: Directory, now: float) -> None:
+        self.origin = origin
+        self.policy = policy
+        self._directory = directory
+        self._told: list[Event] | None = None
+        self.opened_at = now
+        self.up = Direction(Side.CLIENT, now)
+        self.down = Direction(Side.BROKER, now)
+        self.pings = PingLedger()
+        self.recorder = FlightRecorder(policy.frames)
+        self.history = ""
+        # what the peers said
+        self.connect: Connect | None = None
+        self.client_id = ""  # from CONNECT, or assigned by the broker (5.0 3.2.2.3.7)
+        self.connect_at = now
+        self.connack: Connack | None = None
+        self.established_at: float | None = None
+        self.disconnects: tuple[int | None, int | None] = (None, None)  # from the client, from the broker
+        self.closing_by: Side | None = None  # who sent the first DISCONNECT
+        # keepalive
+        self.counts = policy.window.counts
+        self.effective_keep_alive = 0
+        self.limits: tuple[float, float] | None = None
+        self.gap_max = 0.0
+        self.counted_gap_max = 0.0
+        self.late_gaps = 0
+        self.counted_gap = 0.0  # what the profile counts was silent for so long before the last client bytes
+        self.resumed_at = now  # when the client's last pause ended …
+        self.before: BeforeResuming | None = None  # … and how things stood until then
+        self.down_in_silence = 0
+        self.down_gap = 0.0
+        self.watch = Watch()
+        # endings
+        self.broker_up = False
+        self.legs_ended: dict[Side, tuple[Ending, float]] = {}
+        self.first_ending_at: float | None = None
+        self.scene: Evidence | None = None
+        self.late: dict[Side, Late] | None = None
+        self.proxy_action: ProxyAction | None = None
+        self.proxy_detail: str | None = None
+        self.observer_error: str | None = None
+        # others
+        self.rival: ConnectionTracker | None = None  # took this one's client identifier
+        self.rival_at = now
+        self.holder: ConnectionTracker | None = None  # this one took its client identifier
+
+    @property
+    def connect_seen(self) -> bool:
+        """Was a complete CONNECT understood?"""
+        return self.connect is not None
+
+    # ------------------------------------------------------------------ bytes
+
+    def from_client(self, data: bytes, now: float) -> Sequence[Event]:
+        """Bytes read from the client leg, before they are sent on."""
+        up = self.up
+        up.bytes += len(data)
+        if self.counts is not Counts.PACKETS:
+            self._count_life(now)
+        up.byte_at = now
+        packets = up.decoder.feed(data)
+        if not packets:
+            if up.decoder.opaque:
+                self._note_opaque(up)
+            return ()
+        if now - up.packet_at >= PAUSE_S:
+            self._resumed(now)
+        up.packet_at = now
+        if self.down_in_silence:
+            self.down_in_silence = 0
+        self.down_gap = 0.0
+        self._client_packets(packets, now)
+        return self._take_told() if self._told else ()
+
+    def from_broker(self, data: bytes, now: float) -> Sequence[Event]:
+        """Bytes read from the broker leg, before they are sent on."""
+        down = self.down
+        down.bytes += len(data)
+        if self.counts is Counts.BOTH_WAYS:
+            self._count_life(now)
+        quiet_since = down.byte_at if down.byte_at > self.up.packet_at else self.up.packet_at
+        if now - quiet_since > self.down_gap:
+            self.down_gap = now - quiet_since
+        down.byte_at = now
+        packets = down.decoder.feed(data)
+        if not packets:
+            if down.decoder.opaque:
+                self._note_opaque(down)
+            return ()
+        down.packet_at = now
+        self._broker_packets(packets, now)
+        return self._take_told() if self._told else ()
+
+    def _client_packets(self, packets: Sequence[Packet], now: float) -> None:
+        up = self.up
+        note = self.recorder.note
+        for first, size, packet_id, count, body in packets:
+            up.packets += count
+            note(now, first, size, packet_id, count, True)
+            kind = first >> 4
+            if not up.seen >> kind & 1:
+                self._note_kind(up, kind)
+            if kind == _PUBLISH:
+                if packet_id:
+                    up.sent_publish(packet_id)
+            elif kind == _PINGREQ:
+                self.pings.request(now)
+            elif kind == _PUBACK or kind == _PUBCOMP or kind == _PUBREC:
+                self._settle(self.down, kind, packet_id, body)
+            elif body is not None:
+                self._client_said(body, now)
+        up.last = first
+        if self.scene is not None:
+            self._note_late(Side.CLIENT, packets[0][0], now)
+
+    def _broker_packets(self, packets: Sequence[Packet], now: float) -> None:
+        down = self.down
+        note = self.recorder.note
+        for first, size, packet_id, count, body in packets:
+            down.packets += count
+            note(now, first, size, packet_id, count, False)
+            kind = first >> 4
+            if not down.seen >> kind & 1:
+                self._note_kind(down, kind)
+            if kind == _PINGRESP:
+                self.pings.response(now)
+                continue
+            self.down_in_silence += count
+            if kind == _PUBLISH:
+                if packet_id:
+                    down.sent_publish(packet_id)
+            elif kind == _PUBACK or kind == _PUBCOMP or kind == _PUBREC:
+                self._settle(self.up, kind, packet_id, body)
+            elif body is not None:
+                self._broker_said(body, now)
+        down.last = first
+        if self.scene is not None:
+            self._note_late(Side.BROKER, packets[0][0], now)
+
+    def _settle(self, publisher: Direction, kind: int, packet_id: int, body: Body | None) -> None:
+        """An acknowledgement ends the exchange; PUBREC only when it refuses (5.0 4.3.3)."""
+        if kind != _PUBREC or (isinstance(body, Acknowledge) and body.code >= _ERROR):
+            publisher.acknowledged(packet_id)
+
+    # ------------------------------------------------------- what the peers say
+
+    def _client_said(self, body: Body, now: float) -> None:
+        if isinstance(body, Connect):
+            self._connect(body, now)
+        elif isinstance(body, Disconnect):
+            self._disconnect(Side.CLIENT, body)
+
+    def _broker_said(self, body: Body, now: float) -> None:
+        if isinstance(body, Connack):
+            self._connack(body, now)
+        elif isinstance(body, Disconnect):
+            self._disconnect(Side.BROKER, body)
+
+    def _connect(self, connect: Connect, now: float) -> None:
+        if self.connect is not None:  # a second CONNECT is a protocol error (3.1.0-2), and no new start
+            return
+        self.connect = connect
+        self.connect_at = now
+        self.down.decoder.version = connect.level & 0x7F  # bridges set the top bit
+        self._set_keep_alive(connect.keep_alive)
+        if connect.client_id:
+            self._claim(connect.client_id, now)
+
+    def _claim(self, client_id: str, now: float) -> None:
+        self.client_id = client_id
+        self.holder = self._directory.claim(client_id, self)
+        if self.holder is not None:
+            self.holder.contested(self, now)
+
+    def _connack(self, connack: Connack, now: float) -> None:
+        if self.connack is not None or self.connect is None:
+            return
+        self.connack = connack
+        if connack.code != 0:
+            self._refused()
+            return
+        self.established_at = now
+        if connack.server_keep_alive is not None:
+            self._set_keep_alive(connack.server_keep_alive)
+        if connack.assigned_client_identifier:
+            self._claim(connack.assigned_client_identifier, now)
+        self._tell(self._established(self.connect, connack, now))
+
+    def _refused(self) -> None:
+        if self.client_id:
+            self._directory.give_back(self.client_id, self, self.holder)
+        if self.holder is not None and self.holder.rival is self and self.holder.scene is None:
+            self.holder.rival = None
+        self.holder = None
+
+    def _established(self, connect: Connect, connack: Connack, now: float) -> Established:
+        low, high = self.limits or (None, None)
+        return Established(
+            origin=self.origin,
+            client_id=self.client_id,
+            protocol_version=scene.version_name(connect.level),
+            keep_alive=connect.keep_alive,
+            effective_keep_alive=self.effective_keep_alive,
+            limit_low_s=low,
+            limit_high_s=high,
+            clean_start=connect.clean_start,
+            session_present=connack.session_present,
+            will_present=connect.will is not None,
+            connack_s=now - self.connect_at,
+        )
+
+    def _disconnect(self, side: Side, disconnect: Disconnect) -> None:
+        from_client, from_broker = self.disconnects
+        if side is Side.CLIENT:
+            from_client = disconnect.code if from_client is None else from_client
+        else:
+            from_broker = disconnect.code if from_broker is None else from_broker
+        self.disconnects = (from_client, from_broker)
+        if self.closing_by is None and self.scene is None:
+            self.closing_by = side
+
+    def _set_keep_alive(self, keep_alive: int) -> None:
+        self.effective_keep_alive = keep_alive
+        self.limits = self.policy.window.limits(keep_alive)
+
+    def contested(self, rival: ConnectionTracker, now: float) -> None:
+        """Another connection sent CONNECT with this one's client identifier."""
+        if self.scene is None:
+            self.rival = rival
+            self.rival_at = now
+            if not self.history.endswith(history.RIVAL):
+                self.history += history.RIVAL
+
+    # --------------------------------------------------------------- keepalive
+
+    def counted_at(self) -> float:
+        """When the last sign of life came that the broker's profile counts."""
+        if self.counts is Counts.PACKETS:
+            return self.up.packet_at
+        if self.counts is Counts.BYTES or self.up.byte_at > self.down.byte_at:
+            return self.up.byte_at
+        return self.down.byte_at
+
+    def _count_life(self, now: float) -> None:
+        """Bytes arrive and the profile counts bytes: measure the gap they end."""
+        self.counted_gap = now - self.counted_at()
+
+    def _resumed(self, now: float) -> None:
+        """A control packet of the client ends a pause."""
+        if self.connect is None or self.scene is not None:
+            return
+        gap = now - self.up.packet_at
+        if self.counts is Counts.PACKETS:
+            self.counted_gap = gap
+        self.before = BeforeResuming(
+            self.gap_max, self.counted_gap_max, self.late_gaps, gap, self.counted_gap
+        )
+        self.resumed_at = now
+        self.gap_max = max(self.gap_max, gap)
+        self.counted_gap_max = max(self.counted_gap_max, self.counted_gap)
+        keep_alive = self.effective_keep_alive
+        if keep_alive and gap > self.policy.late_after(keep_alive):
+            self.late_gaps += 1
+            self._tell(self.watch.late(self, gap, now))
+
+    def next_look(self, now: float) -> float:
+        """When to call `look` next, monotonic seconds. Never later than anything it could have to tell."""
+        return self.watch.next_look(self, now)
+
+    def look(self, now: float) -> Sequence[Event]:
+        """Tell what has become suspicious: a client overdue, a PINGREQ unanswered."""
+        return self.watch.look(self, now)
+
+    # ----------------------------------------------------------------- endings
+
+    def broker_connected(self, now: float) -> None:
+        """The broker leg is up."""
+        self.broker_up = True
+
+    def leg_ended(self, side: Side, ending: Ending, now: float) -> None:
+        """A leg's peer ended it, or its dial failed. Only the first of a connection is a candidate for its cause."""
+        if side in self.legs_ended:
+            return
+        self.legs_ended[side] = (ending, now)
+        if self.scene is None:
+            self._first_ending(now)
+        self.history += history.ending_letter(side, ending)
+
+    def proxy_ended(self, action: ProxyAction, detail: str, now: float) -> None:
+        """The proxy itself ends the connection; after a first ending this is a footnote."""
+        if self.scene is None:
+            self.proxy_action = action
+            self.proxy_detail = detail
+            self._first_ending(now)
+        self.history += history.PROXY
+
+    def observer_failed(self, error: str, now: float) -> Sequence[Event]:
+        """The observation of this connection failed: both directions are opaque from here on."""
+        self.up.decoder.abandon()
+        self.down.decoder.abandon()
+        self._told = None
+        if self.observer_error is not None:
+            return ()
+        self.observer_error = error
+        return (ObserverFailed(self.origin, error),)
+
+    def close(self, now: float, client_leg: LegFacts, broker_leg: LegFacts, relay: RelayFacts) -> Closed:
+        """The connection is over: its evidence. The last call, exactly once."""
+        if self.scene is None:
+            self.proxy_ended(ProxyAction.ERROR, "ended without a known ending", now)
+        evidence = scene.complete(self, client_leg, broker_leg, relay, self._directory)
+        self.rival = self.holder = None  # or each of a chain of takeovers would keep the one before alive
+        return Closed(evidence)
+
+    def _first_ending(self, now: float) -> None:
+        self.first_ending_at = now
+        self._directory.note_ending(now)
+        if self.client_id:
+            self._directory.release(self.client_id, self)
+        self.scene = scene.freeze(self, now)
+        self.up.seen = self.down.seen = 0
+
+    def _note_late(self, side: Side, first: int, now: float) -> None:
+        if self.late is None:
+            self.late = {}
+        if side not in self.late and self.first_ending_at is not None:
+            self.late[side] = Late(packet_name(first), now - self.first_ending_at)
+
+    # ------------------------------------------------------------------- story
+
+    def _note_kind(self, direction: Direction, kind: int) -> None:
+        direction.seen |= 1 << kind
+        self.history += history.packet_letter(kind, direction is self.up)
+
+    def _note_opaque(self, direction: Direction) -> None:
+        if not direction.seen >> 31 & 1:
+            direction.seen |= 1 << 31
+            self.history += history.OPAQUE
+
+    def _tell(self, event: Event | None) -> None:
+        if event is None:
+            return
+        if self._told is None:
+            self._told = []
+        self._told.append(event)
+
+    def _take_told(self) -> Sequence[Event]:
+        told, self._told = self._told, None
+        return told or ()

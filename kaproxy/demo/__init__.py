@@ -1,0 +1,6 @@
+"""The demonstration: a real broker, real clients, every way to drop, and what kaproxy says of each.
+
+Everything runs on this machine's loopback address, needs no root, and ends by itself. Nothing here is imported
+by the proxy; the broker and the clients come with the extra `demo`.
+Read next: `scenarios.py` for what is made to happen, `play.py` for how it runs.
+"""

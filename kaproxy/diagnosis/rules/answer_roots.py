@@ -1,0 +1,169 @@
+"""Why a client saw no PINGRESP: the witnesses are both legs' queues and what their kernels acknowledged.
+
+Findings here are complete but for the sentences on the waiting itself, which `pings.py` puts before them.
+"""
+
+from __future__ import annotations
+
+from kaproxy.connection.evidence import Evidence
+from kaproxy.connection.facts import Ending
+from kaproxy.diagnosis.reading import (
+    DELAY_MATTERS_S,
+    all_acknowledged,
+    backlogged,
+    not_taking,
+    own_delay,
+    retransmitting,
+)
+from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner
+from kaproxy.diagnosis.wording import beaten, counted, seconds
+
+_SILENT = f"{Cause.PING_TIMEOUT}/broker_silent"
+_UNREACHABLE = f"{Cause.PING_TIMEOUT}/broker_unreachable"
+_UNREAD = f"{Cause.PING_TIMEOUT}/response_not_read"
+#: No sane ping timer is shorter, seconds; nor than three times the slowest answer so far.
+SANE_LIMIT_S = 1.0
+_SANE_ANSWERS = 3.0
+
+
+def find_root(evidence: Evidence) -> Finding:
+    """Of a PINGREQ that is open: the first root that fits, nameless where none does."""
+    return (
+        _delayed(evidence)
+        or _behind_a_backlog(evidence)
+        or _impatient(evidence)
+        or _path_to_broker(evidence)
+        or _broker_took_it(evidence)
+        or _nameless("Whether the PINGREQ reached the broker's host is not known.")
+    )
+
+
+def read_in_time(evidence: Evidence) -> Finding:
+    """Of a PINGREQ that was answered: did the client not read, or is its timer wrong?"""
+    backlog = _behind_a_backlog(evidence)
+    if backlog is not None:
+        return backlog
+    if retransmitting(evidence.client_leg):
+        return _on_the_way_back()
+    if evidence.client_leg.ending is Ending.RST:
+        return Finding(
+            Cause.PING_TIMEOUT,
+            ("It closed with RST, which may mean that bytes from the broker lay unread.",),
+            Confidence.UNCLEAR,
+            root="response_not_read",
+            would_settle="The client's log: was its reader blocked?",
+        )
+    return Finding(
+        Cause.PING_TIMEOUT,
+        ("The PINGRESP had been passed on, and nothing was held back.",),
+        Confidence.LIKELY,
+        root="client_timer",
+        ruled_out=(beaten(_SILENT, "the broker answered"),),
+        would_settle="The client's log: what does its ping timer say?",
+    )
+
+
+def _delayed(evidence: Evidence) -> Finding | None:
+    """kaproxy's own delay is a good part of the wait."""
+    delay, wait = own_delay(evidence), evidence.ping_wait_s or 0.0
+    if delay < DELAY_MATTERS_S or delay < wait / 2:
+        return None
+    return Finding(
+        Cause.PING_TIMEOUT,
+        (f"kaproxy itself was up to {seconds(delay)} late, which covers much of the wait.",),
+        Confidence.UNCLEAR,
+        owner=Owner.PROXY,
+        advice="Give kaproxy more CPU before looking at client or broker.",
+        would_settle="The same with kaproxy less loaded: see loop_lag_max_ms and relay_dwell_max_ms.",
+    )
+
+
+def _behind_a_backlog(evidence: Evidence) -> Finding | None:
+    """kaproxy holds bytes for the client, so a PINGRESP may be among or behind them."""
+    leg = evidence.client_leg
+    if not backlogged(leg):
+        return None
+    if not not_taking(leg):
+        return _on_the_way_back()
+    held = counted(leg.unsent, "byte") if leg.unsent else "Bytes"
+    return Finding(
+        Cause.PING_TIMEOUT,
+        (f"{held} were held here that the client did not take, in all for {seconds(leg.stalled_s)}.",),
+        Confidence.LIKELY,
+        root="response_not_read",
+        ruled_out=(beaten(_SILENT, "a PINGRESP may be behind the bytes held for the client"),),
+        would_settle="The client's process: is its reader blocked?",
+    )
+
+
+def _on_the_way_back() -> Finding:
+    return Finding(
+        Cause.PING_TIMEOUT,
+        ("Bytes for the client went unacknowledged and were sent again: PINGRESP may be lost among them.",),
+        Confidence.UNCLEAR,
+        owner=Owner.PATH,
+        advice="Look at the path from kaproxy to the client.",
+        would_settle="A capture on the client's side.",
+    )
+
+
+def _impatient(evidence: Evidence) -> Finding | None:
+    """It gave up before any broker could be expected to answer. Only reached where the client said that it gave up."""
+    wait = evidence.ping_wait_s
+    sane = max(SANE_LIMIT_S, _SANE_ANSWERS * (evidence.ping_rtt_max_ms or 0.0) / 1000)
+    if wait is None or wait >= sane:
+        return None
+    return Finding(
+        Cause.PING_TIMEOUT,
+        (f"It waited less than any sane limit ({seconds(sane)} here).",),
+        Confidence.LIKELY,
+        root="client_timer",
+    )
+
+
+def _path_to_broker(evidence: Evidence) -> Finding | None:
+    """Bytes for the broker are not acknowledged and sent again."""
+    leg = evidence.broker_leg
+    if not retransmitting(leg):
+        return None
+    unacked = counted(leg.unacked or 0, "byte")
+    return Finding(
+        Cause.PING_TIMEOUT,
+        (
+            f"{unacked} for the broker were not acknowledged by its kernel, after "
+            f"{counted(leg.retransmits or leg.backoff or 0, 'retransmission')}.",
+        ),
+        Confidence.LIKELY,
+        root="broker_unreachable",
+        ruled_out=(beaten(_SILENT, "its kernel acknowledged nothing"),),
+    )
+
+
+def _broker_took_it(evidence: Evidence) -> Finding | None:
+    """The broker's kernel has everything, or its window is closed: its process is at fault."""
+    leg = evidence.broker_leg
+    if not_taking(leg):
+        held = counted(leg.unsent, "byte") if leg.unsent else "Bytes"
+        because = f"{held} for the broker were held here, because it did not read."
+    elif all_acknowledged(leg):
+        because = "The broker's kernel had acknowledged the PINGREQ, and no PINGRESP came."
+    else:
+        return None
+    quiet = evidence.downlink_idle_s
+    wait = evidence.ping_wait_s or 0.0
+    talks = " It did send other packets meanwhile." if quiet is not None and quiet < wait else ""
+    return Finding(
+        Cause.PING_TIMEOUT,
+        (because + talks,),
+        Confidence.SETTLED,
+        root="broker_silent",
+        ruled_out=(
+            beaten(_UNREACHABLE, "its kernel answered"),
+            beaten(_UNREAD, "nothing was held for the client"),
+        ),
+    )
+
+
+def _nameless(because: str) -> Finding:
+    advice = "Look at the broker's load and the path to it at this time."
+    return Finding(Cause.PING_TIMEOUT, (because,), Confidence.LIKELY, owner=Owner.NOBODY, advice=advice)

@@ -1,0 +1,147 @@
+"""The broker expired the client: stated by 0x8D, or read from a silence that lies in the broker's window.
+
+A silent expiry is likely at best. Why the client was silent is found in `silence_roots.py`.
+"""
+
+from __future__ import annotations
+
+from kaproxy.connection.evidence import Evidence
+from kaproxy.connection.facts import Ending, Side
+from kaproxy.connection.keepalive import Counts
+from kaproxy.diagnosis.profiles import profile_named
+from kaproxy.diagnosis.reading import (
+    EARLY_TOLERANCE_S,
+    LATE_TOLERANCE_S,
+    closed_first,
+    established,
+    keep_alive_of,
+    own_delay,
+    readable,
+    received_in_silence,
+    strong_limit_high,
+)
+from kaproxy.diagnosis.rules.silence_roots import Root, delayed_by_kaproxy, find_root
+from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner, RuledOut, weaker
+from kaproxy.diagnosis.wording import beaten, counted, seconds, silence
+
+KEEP_ALIVE_TIMEOUT = 0x8D
+#: Up to this Keep Alive (s), rounding and one-second ticks of brokers exceed the limit itself.
+TOO_SHORT_S = 3
+
+
+def stated(evidence: Evidence) -> Finding | None:
+    """DISCONNECT 0x8D from the broker."""
+    if evidence.first_disconnect != "broker" or evidence.disconnect_from_broker != KEEP_ALIVE_TIMEOUT:
+        return None
+    said = "It gives the reason 0x8D, Keep Alive timeout."
+    early = _early_by(evidence)
+    if early is not None:
+        return _premature(evidence, said, early)
+    root = _root(evidence)
+    return _finding(evidence, root, (said, silence(evidence)), Confidence.SETTLED)
+
+
+def silent(evidence: Evidence) -> Finding | None:
+    """The broker ended it without a word after a silence in its window."""
+    if not closed_first(evidence, Side.BROKER) or not established(evidence) or not in_window(evidence):
+        return None
+    doubt = _doubt(evidence)
+    confidence = Confidence.UNCLEAR if doubt else Confidence.LIKELY
+    root = _root(evidence)
+    because = (silence(evidence), doubt) if doubt else (silence(evidence),)
+    return _finding(evidence, root, because, confidence)
+
+
+def in_window(evidence: Evidence) -> bool:
+    """Does the counted silence lie in the broker's window, with what network and kaproxy may add to it?"""
+    silent_s, low, high = evidence.silence_counted_s, evidence.limit_low_s, evidence.limit_high_s
+    if silent_s is None or low is None or high is None or not keep_alive_of(evidence):
+        return False
+    late = LATE_TOLERANCE_S + max(own_delay(evidence), _clock_started_later(evidence))
+    return low - EARLY_TOLERANCE_S <= silent_s <= high + late
+
+
+def _clock_started_later(evidence: Evidence) -> float:
+    """Seconds by which the broker's clock may have started later than the silence seen here.
+
+    What is held for a broker that does not read reaches it later. A broker that counts its own writes goes on
+    writing, unread by kaproxy, while the client does not read.
+    """
+    stalled = evidence.broker_leg.stalled_s
+    if evidence.counts == Counts.BOTH_WAYS:
+        stalled = max(stalled, evidence.client_leg.stalled_s)
+    return min(evidence.relay.dwell_max_s, stalled)
+
+
+def _early_by(evidence: Evidence) -> float | None:
+    """Seconds by which a stated expiry came before the limit, None where it did not or nothing can be said."""
+    silent_s, low = evidence.silence_counted_s, evidence.limit_low_s
+    if silent_s is None or low is None or not readable(evidence, Side.CLIENT):
+        return None
+    early = low - silent_s
+    return early if early > EARLY_TOLERANCE_S else None
+
+
+def _premature(evidence: Evidence, said: str, early: float) -> Finding:
+    """0x8D before the limit: stated, so settled; whose limit it was is not seen."""
+    return Finding(
+        Cause.KEEP_ALIVE_TIMEOUT,
+        (said, silence(evidence), f"That is {seconds(early)} early."),
+        Confidence.SETTLED,
+        owner=Owner.BROKER,
+        advice="Look for a lower maximum Keep Alive in the broker's configuration, then for a step of its clock.",
+        would_settle="The broker's maximum Keep Alive, or its log.",
+    )
+
+
+def _doubt(evidence: Evidence) -> str | None:
+    """Why a silence in the window proves less than usual, as a sentence; None where it does not."""
+    if not readable(evidence, Side.CLIENT):
+        return "The client's bytes could not be read to the end, so its packets may have been missed."
+    known = profile_named(evidence.broker_profile).strong is None
+    keep_alive, high = keep_alive_of(evidence), strong_limit_high(evidence)
+    if keep_alive <= TOO_SHORT_S and not known:
+        return f"At Keep Alive {keep_alive} s and with the broker unknown, only a stated 0x8D would prove it."
+    silent_s = evidence.silence_counted_s
+    if not known and high is not None and silent_s is not None and silent_s > high + LATE_TOLERANCE_S:
+        return f"Most brokers expire by {seconds(high)}; only a few take longer."
+    orderly = profile_named(evidence.broker_profile).closes_with == "fin"
+    if orderly and evidence.broker_leg.ending is Ending.RST:
+        return "This broker closes with FIN, unless it had unread bytes."
+    return None
+
+
+def _root(evidence: Evidence) -> Root:
+    return delayed_by_kaproxy(evidence) or find_root(evidence)
+
+
+def _finding(evidence: Evidence, root: Root, because: tuple[str, ...], confidence: Confidence) -> Finding:
+    return Finding(
+        Cause.KEEP_ALIVE_TIMEOUT,
+        (*because, *root.because),
+        weaker(confidence, root.confidence)
+        if root.name or confidence is not Confidence.SETTLED
+        else confidence,
+        root=root.name,
+        owner=root.owner,
+        advice=root.advice,
+        ruled_out=(*_look_alikes(evidence), *root.ruled_out),
+        would_settle=root.would_settle or _settled_by(confidence),
+    )
+
+
+def _settled_by(confidence: Confidence) -> str | None:
+    if confidence is Confidence.SETTLED:
+        return None
+    return "The broker's log, or MQTT 5.0 with a broker that sends 0x8D."
+
+
+def _look_alikes(evidence: Evidence) -> tuple[RuledOut, ...]:
+    found = []
+    if evidence.taken_over_by is None:
+        found.append(beaten(Cause.TAKEOVER, "no other CONNECT with its client identifier in this worker"))
+    received = received_in_silence(evidence)
+    if received:
+        sent = counted(received, "packet")
+        found.append(beaten(Cause.IDLE_CUT, f"the broker sent {sent} meanwhile"))
+    return tuple(found)

@@ -1,0 +1,309 @@
+"""Why a client that the broker expired was silent: gone, hung, not reading, late, or never pinging.
+
+The witnesses are what the client did after the broker's ending, what its kernel said to the forwarded FIN,
+and how it had pinged before. A root is only named where its nearest look-alike can be told from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kaproxy.connection.evidence import Evidence
+from kaproxy.diagnosis.clients import late_pinger
+from kaproxy.diagnosis.reading import (
+    DELAY_MATTERS_S,
+    Life,
+    all_acknowledged,
+    client_life,
+    keep_alive_of,
+    moment_after,
+    own_delay,
+    received_in_silence,
+)
+from kaproxy.diagnosis.verdict import Cause, Confidence, Owner, RuledOut
+from kaproxy.diagnosis.wording import beaten, counted, seconds
+
+_SETTLED, _LIKELY, _UNCLEAR = Confidence.SETTLED, Confidence.LIKELY, Confidence.UNCLEAR
+_HUNG = f"{Cause.KEEP_ALIVE_TIMEOUT}/client_hung"
+_GONE = f"{Cause.KEEP_ALIVE_TIMEOUT}/client_unreachable"
+#: A packet this soon (s) after the broker's ending was merely late; later ones only where Keep Alive is long.
+LATE_PACKET_WITHIN_S = 2.0
+#: A gap survived this close (s, or as a part of the limit) to the limit shows a client that pings at it.
+CLOSE_SHAVE_S = 0.5
+CLOSE_SHAVE_FACTOR = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A root with its reasons; `name` None where none can be told from its look-alikes."""
+
+    name: str | None
+    because: tuple[str, ...] = ()
+    confidence: Confidence = _LIKELY
+    owner: Owner | None = None
+    ruled_out: tuple[RuledOut, ...] = ()
+    would_settle: str | None = None
+    advice: str | None = None
+
+
+def find_root(evidence: Evidence) -> Root:
+    """The first root that fits; always one, though it may be nameless."""
+    for look in _LOOKS:
+        root = look(evidence)
+        if root is not None:
+            return root
+    return Root(
+        None,
+        ("What the client's host did is not known.",),
+        owner=Owner.NOBODY,
+        advice="Look at the client's log around this time.",
+    )
+
+
+def delayed_by_kaproxy(evidence: Evidence) -> Root | None:
+    """kaproxy's own delay covers the lateness: no peer is blamed before that is cleared."""
+    delay, keep_alive = own_delay(evidence), keep_alive_of(evidence)
+    if delay < DELAY_MATTERS_S:
+        return None
+    silent_s, late = evidence.silence_counted_s or 0.0, evidence.late_from_client
+    covers_all = silent_s - delay <= keep_alive
+    covers_late = late is not None and delay >= late.after_s and not _late_by_habit(evidence, delay)
+    if not covers_all and not covers_late:
+        return None
+    return Root(
+        None,
+        (f"kaproxy itself was up to {seconds(delay)} late, which covers the lateness.",),
+        _UNCLEAR,
+        owner=Owner.PROXY,
+        would_settle="The same with kaproxy less loaded: see loop_lag_max_ms and relay_dwell_max_ms.",
+        advice="Give kaproxy more CPU before looking at client or broker.",
+    )
+
+
+def _late_by_habit(evidence: Evidence, delay: float) -> bool:
+    """Had it been late before, by more than kaproxy's own delay?"""
+    gap_max = evidence.gap_max_s
+    return bool(evidence.late_gaps) and gap_max is not None and gap_max - delay > keep_alive_of(evidence)
+
+
+def _came_late(evidence: Evidence) -> Root | None:
+    """A control packet of the client arrived just after the broker's ending."""
+    late, keep_alive = evidence.late_from_client, keep_alive_of(evidence)
+    if late is None or late.packet == "DISCONNECT":
+        return None
+    if late.after_s > max(LATE_PACKET_WITHIN_S, keep_alive / 2):
+        return None
+    gap = (evidence.silence_s or 0.0) + late.after_s
+    delay = own_delay(evidence)
+    helped = delay >= max(DELAY_MATTERS_S, late.after_s)
+    return Root(
+        "pinged_late",
+        (
+            _how_late(evidence, late.packet, late.after_s, gap),
+            *_habit(evidence, gap),
+            *(
+                (f"kaproxy itself was up to {seconds(delay)} late, less than the client before.",)
+                if helped
+                else ()
+            ),
+        ),
+        _LIKELY if helped else _SETTLED,
+        ruled_out=(
+            beaten(_HUNG, "its loop sent a packet"),
+            beaten(_GONE, f"its {late.packet} arrived"),
+        ),
+        would_settle="The same with kaproxy less loaded." if helped else None,
+    )
+
+
+def _how_late(evidence: Evidence, packet: str, after_s: float, gap: float) -> str:
+    when = f"{seconds(after_s)} after" if after_s >= 0 else f"{seconds(-after_s)} before, crossing"
+    low = evidence.limit_low_s
+    beyond = f", {seconds(gap - low)} beyond the limit" if low is not None and gap >= low else ""
+    return f"Its {packet} came {when} that, {seconds(gap)} after the packet before it{beyond}."
+
+
+def _habit(evidence: Evidence, gap: float) -> tuple[str, ...]:
+    """How it had pinged before, and which library is known for such a gap."""
+    told = []
+    if evidence.late_gaps and evidence.gap_max_s is not None:
+        gaps = counted(evidence.late_gaps, "gap")
+        told.append(f"{gaps} above the Keep Alive survived, the longest {seconds(evidence.gap_max_s)}.")
+    keep_alive = keep_alive_of(evidence)
+    library = late_pinger(keep_alive, gap) or late_pinger(keep_alive, evidence.gap_max_s or 0.0)
+    if library is not None:
+        told.append(f"{library} pings like this at Keep Alive {keep_alive}.")
+    return tuple(told)
+
+
+def _close_shave(evidence: Evidence) -> Root | None:
+    """It closed before its late ping could leave, but it had pinged at the limit before."""
+    low, gap_max = evidence.limit_low_s, evidence.gap_max_s
+    if client_life(evidence) is not Life.REACTED or low is None or gap_max is None:
+        return None
+    margin = low - gap_max
+    if not evidence.late_gaps or margin > max(CLOSE_SHAVE_S, CLOSE_SHAVE_FACTOR * low):
+        return None
+    left = f"{seconds(margin)} to spare" if margin >= 0 else f"{seconds(-margin)} beyond the limit"
+    return Root(
+        "pinged_late",
+        (f"It had come this close before: {seconds(gap_max)}, {left}.", *_habit(evidence, gap_max)),
+        _LIKELY,
+        ruled_out=(beaten(_HUNG, "it closed after the broker did, so its loop runs"),),
+        would_settle="Its next PINGREQ arriving after the broker's close; it closed before that.",
+    )
+
+
+def _not_reading(evidence: Evidence) -> Root | None:
+    """Bytes are held for it because it does not take them."""
+    if client_life(evidence) is not Life.BLOCKED:
+        return None
+    leg = evidence.client_leg
+    held = counted(leg.unsent, "byte") if leg.unsent else "Bytes"
+    sure = leg.window == 0 or (leg.unacked == 0 and leg.stalled_now)
+    return Root(
+        "client_not_reading",
+        (
+            f"{held} for the client could not be passed on: it did not read, in all for {seconds(leg.stalled_s)}.",
+        ),
+        _SETTLED if sure else _LIKELY,
+        ruled_out=(beaten(_GONE, "nothing sent to it had to be sent again"),),
+    )
+
+
+def _gone(evidence: Evidence) -> Root | None:
+    """Not even its kernel answers."""
+    if client_life(evidence) is not Life.GONE:
+        return None
+    leg = evidence.client_leg
+    facts = []
+    if leg.fin_acked is False:
+        facts.append("did not acknowledge the FIN passed on to it")
+    if leg.retransmits:
+        facts.append(f"left {counted(leg.retransmits, 'retransmission')} unanswered")
+    if leg.ending is not None:
+        facts.append(f"was given up by TCP ({leg.ending.value})")
+    if not facts:
+        facts.append(f"left {counted(leg.unacked or 0, 'byte')} unacknowledged")
+    several = len(facts) > 1
+    return Root(
+        "client_unreachable",
+        (f"The client's host {' and '.join(facts)}.",),
+        _SETTLED if several else _LIKELY,
+        ruled_out=(beaten(_HUNG, "a hung client's kernel still acknowledges"),),
+        would_settle=None if several else "Retransmissions as well as an unacknowledged FIN.",
+    )
+
+
+def _fed(evidence: Evidence) -> Root | None:
+    """It received all through its silence, and took what it received."""
+    gap, received = evidence.downlink_gap_s, received_in_silence(evidence)
+    if not received or gap is None or gap >= keep_alive_of(evidence):
+        return None
+    if not all_acknowledged(evidence.client_leg):
+        return None
+    sent = counted(received, "packet")
+    because = (
+        f"The broker sent it {sent} meanwhile, never more than {seconds(gap)} apart, and its kernel took all of them.",
+    )
+    if client_life(evidence) is not Life.REACTED:
+        return _hung_or(evidence, "receive_resets_ping", because)
+    return Root(
+        "receive_resets_ping",
+        (*because, _closed_after(evidence)),
+        ruled_out=(beaten(_HUNG, "it closed after the broker did, so its loop runs"),),
+        would_settle="A silence with nothing received, in which it does ping.",
+    )
+
+
+def _unpinging(evidence: Evidence) -> Root | None:
+    """It has never pinged, and had reason to."""
+    idle = evidence.downlink_gap_s
+    if evidence.pingreqs or (idle is not None and idle <= keep_alive_of(evidence)):
+        return None
+    because = ("It sent no PINGREQ in all its life.",)
+    life = client_life(evidence)
+    if life is Life.KERNEL:
+        return _hung_or(evidence, "never_pinged", because)
+    if life is not Life.REACTED:
+        return None
+    return Root(
+        "never_pinged",
+        (*because, _closed_after(evidence)),
+        _SETTLED,
+        ruled_out=(
+            beaten(_HUNG, "it closed after the broker did, so its loop runs"),
+            beaten(_GONE, "it closed after the broker did"),
+        ),
+    )
+
+
+def _hung(evidence: Evidence) -> Root | None:
+    """Its kernel answers, it used to ping, and it does nothing."""
+    if client_life(evidence) is not Life.KERNEL:
+        return None
+    return Root(
+        "client_hung",
+        (
+            "The client's kernel acknowledged the FIN passed on to it, but the client neither sent nor closed.",
+            f"It had sent {counted(evidence.pingreqs, 'PINGREQ')} before.",
+        ),
+        ruled_out=(beaten(_GONE, "its kernel acknowledged the FIN"),),
+        would_settle="A look at the client's process: does its MQTT loop run?",
+    )
+
+
+def _hung_or(evidence: Evidence, other: str, because: tuple[str, ...]) -> Root | None:
+    """Between a hung client and one that does not ping on principle: both named, neither blamed."""
+    if client_life(evidence) is not Life.KERNEL:
+        return None
+    return Root(
+        None,
+        (*because, f"It did not react to the close within the wait, so it is client_hung or {other}."),
+        _UNCLEAR,
+        owner=Owner.CLIENT_APP,
+        ruled_out=(beaten(_GONE, "its kernel acknowledged the FIN"),),
+        would_settle="The client's process at that moment, or one PINGREQ of it on another day.",
+        advice="See whether the client's MQTT loop runs, and whether it calls its ping function.",
+    )
+
+
+def _alive(evidence: Evidence) -> Root | None:
+    """Its loop runs and used to ping; why it did not this time is not seen."""
+    life = client_life(evidence)
+    if life is Life.RESET:
+        because = (
+            "It answered with RST: it closed with bytes unread, or its host had forgotten the connection."
+        )
+    elif life is Life.REACTED:
+        because = _closed_after(evidence)
+    else:
+        return None
+    return Root(
+        None,
+        (because, f"It had sent {counted(evidence.pingreqs, 'PINGREQ')}; why none came in time is not seen."),
+        owner=Owner.CLIENT_APP,
+        ruled_out=(beaten(_GONE, "it answered"),),
+        would_settle="The client's log around this time.",
+        advice="Look at what the client did in its silence; its loop was busy or its ping came too late.",
+    )
+
+
+def _closed_after(evidence: Evidence) -> str:
+    after_s = moment_after(evidence, evidence.client_leg)
+    if after_s is None or after_s <= 0:
+        return "It closed in its turn, so its loop runs."
+    return f"It closed {seconds(after_s)} after the broker did, so its loop runs."
+
+
+_LOOKS: tuple[Callable[[Evidence], Root | None], ...] = (
+    _came_late,
+    _not_reading,
+    _gone,
+    _close_shave,
+    _fed,
+    _unpinging,
+    _hung,
+    _alive,
+)

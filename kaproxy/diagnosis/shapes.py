@@ -1,0 +1,199 @@
+"""The fields of the evidence in the log record, in the order of the closing line: a table and its two readers.
+
+Names are those of the evidence. What is None is left out of a record; what is left out takes the evidence's
+default when read. `docs/log-schema.md` gives each field its meaning.
+Read next: `record.py`, which puts the groups together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, TypeAlias
+
+from kaproxy.connection.evidence import Late, PartialPacket, Rival, Sighting, Unreadable
+from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction
+from kaproxy.connection.keepalive import Counts
+from kaproxy.diagnosis.kinds import (
+    FLAG,
+    FRAMES,
+    MILLIS,
+    SECONDS,
+    TEXT,
+    TEXTS,
+    TIME,
+    WHOLE,
+    Kind,
+    RecordError,
+    member_of,
+    one_of,
+)
+
+Group: TypeAlias = tuple[tuple[str, Kind], ...]
+
+_PEER = one_of("client", "broker")
+
+
+def put(record: dict[str, object], source: object, group: Group) -> None:
+    """Write a group's fields of `source` into the record."""
+    for name, kind in group:
+        value = getattr(source, name)
+        if value is not None:
+            record[name] = kind.write(value)
+
+
+def take(record: Mapping[str, object], group: Group, where: str = "") -> dict[str, Any]:
+    """Read a group's fields that are in the record; `where` goes before their names in errors."""
+    return {
+        name: kind.read(where + name, value)
+        for name, kind in group
+        if (value := record.get(name)) is not None
+    }
+
+
+def _part(made: type[Any], group: Group) -> Kind:
+    """A table inside the record, read as `made`."""
+    needed = [each.name for each in fields(made) if each.default is MISSING]
+
+    def write(value: object) -> dict[str, object]:
+        part: dict[str, object] = {}
+        put(part, value, group)
+        return part
+
+    def read(field: str, value: object) -> Any:
+        if not isinstance(value, Mapping):
+            raise RecordError(field, value, f"a table with {', '.join(name for name, _ in group)}")
+        found = take(value, group, f"{field}.")
+        for name in needed:
+            if name not in found and name not in _MAY_BE_NONE:
+                raise RecordError(f"{field}.{name}", None, "any value but none")
+            found.setdefault(name, None)
+        return made(**found)
+
+    return Kind(write, read)
+
+
+_MAY_BE_NONE = frozenset({"size"})
+
+_SIGHTING = _part(Sighting, (("packet", TEXT), ("ago_s", SECONDS)))
+_PARTIAL = _part(PartialPacket, (("packet", TEXT), ("size", WHOLE), ("seen", WHOLE)))
+_LATE = _part(Late, (("packet", TEXT), ("after_s", SECONDS)))
+_RIVAL = _part(Rival, (("conn_id", TEXT), ("client_addr", TEXT), ("gap_s", SECONDS)))
+_LEG = _part(
+    LegFacts,
+    (
+        ("ending", member_of(Ending)),
+        ("ended_s", SECONDS),
+        ("unsent", WHOLE),
+        ("unacked", WHOLE),
+        ("retransmits", WHOLE),
+        ("backoff", WHOLE),
+        ("rtt_ms", MILLIS),
+        ("last_ack_s", SECONDS),
+        ("window", WHOLE),
+        ("fin_acked", FLAG),
+        ("stalled_s", SECONDS),
+        ("stalled_now", FLAG),
+    ),
+)
+_UNREADABLE = _part(
+    Unreadable,
+    (("side", _PEER), ("what", TEXT), ("packet", TEXT), ("offset", WHOLE), ("detail", TEXT)),
+)
+
+ORIGIN: Group = (
+    ("conn_id", TEXT),
+    ("listener", TEXT),
+    ("client_addr", TEXT),
+    ("client_port", WHOLE),
+    ("broker_addr", TEXT),
+    ("transport", TEXT),
+    ("opened_at", TIME),
+)
+WHO: Group = (("client_id", TEXT), ("protocol_version", TEXT))
+FACTS: Group = (
+    ("duration_s", SECONDS),
+    ("phase", member_of(Phase)),
+    ("closed_by", one_of("client", "broker", "proxy", "unknown")),
+    ("close_how", one_of("disconnect", *Ending, "tls_alert")),
+)
+STATED: Group = (
+    ("connack_code", WHOLE),
+    ("disconnect_from_client", WHOLE),
+    ("disconnect_from_broker", WHOLE),
+    ("first_disconnect", _PEER),
+    ("proxy_action", member_of(ProxyAction)),
+    ("proxy_detail", TEXT),
+)
+MEASURED: Group = (
+    ("keep_alive", WHOLE),
+    ("effective_keep_alive", WHOLE),
+    ("limit_low_s", SECONDS),
+    ("limit_high_s", SECONDS),
+    ("broker_profile", TEXT),
+    ("counts", one_of(*Counts)),
+    ("silence_s", SECONDS),
+    ("silence_bytes_s", SECONDS),
+    ("silence_counted_s", SECONDS),
+    ("margin_min_s", SECONDS),
+    ("gap_max_s", SECONDS),
+    ("late_gaps", WHOLE),
+    ("idle_s", SECONDS),
+    ("downlink_idle_s", SECONDS),
+    ("downlink_in_silence", WHOLE),
+    ("downlink_gap_s", SECONDS),
+    ("pingreqs", WHOLE),
+    ("pingresps", WHOLE),
+    ("pings_open", WHOLE),
+    ("ping_wait_s", SECONDS),
+    ("ping_rtt_last_ms", MILLIS),
+    ("ping_rtt_max_ms", MILLIS),
+    ("ping_ago_s", SECONDS),
+    ("last_from_client", _SIGHTING),
+    ("last_from_broker", _SIGHTING),
+    ("partial_from_client", _PARTIAL),
+    ("partial_from_broker", _PARTIAL),
+    ("late_from_client", _LATE),
+    ("late_from_broker", _LATE),
+    ("client_leg", _LEG),
+    ("broker_leg", _LEG),
+    ("packets_from_client", WHOLE),
+    ("packets_from_broker", WHOLE),
+    ("bytes_from_client", WHOLE),
+    ("bytes_from_broker", WHOLE),
+    ("inflight_from_client", WHOLE),
+    ("inflight_from_broker", WHOLE),
+    ("will_present", FLAG),
+    ("session_present", FLAG),
+    ("clean_start", FLAG),
+    ("taken_over_by", _RIVAL),
+    ("took_over", _RIVAL),
+    ("closed_within_1s", WHOLE),
+)
+STORY: Group = (
+    ("unreadable", _UNREADABLE),
+    ("oddities", TEXTS),
+    ("observer_error", TEXT),
+    ("history", TEXT),
+    ("frames", FRAMES),
+)
+
+#: Fields beyond those of the design's closing line, each needed to judge the line again, and why.
+EXTRA_FIELDS: dict[str, str] = {
+    "connack_code": "reason_code alone does not say which packet it stood in",
+    "disconnect_from_client": "both peers may send DISCONNECT",
+    "disconnect_from_broker": "both peers may send DISCONNECT",
+    "first_disconnect": "only the first of them can be the cause",
+    "proxy_action": "what kaproxy did itself decides between its three causes",
+    "proxy_detail": "its own words for it",
+    "counts": "what the profile counted, should the profile change later",
+    "silence_counted_s": "the silence the window is held against",
+    "downlink_in_silence": "separates receive_resets_ping from never_pinged",
+    "downlink_gap_s": "separates receive_resets_ping from never_pinged",
+    "ping_ago_s": "separates client_timer from client_closed",
+    "late_from_client": "separates pinged_late from client_hung",
+    "late_from_broker": "a PINGRESP that came after the client had gone",
+    "unreadable": "what could not be seen limits what may be said",
+    "oddities": "what was outside the standard",
+    "observer_error": "what could not be seen limits what may be said",
+}

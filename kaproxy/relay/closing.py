@@ -1,0 +1,153 @@
+"""The end of a connection's life: the first ending's facts, the look after it, the closing line, the rest.
+
+The line is written when both legs have ended, or when nothing has moved for `post_mortem_s` after the
+first ending: the forwarded FIN has then told whether the other peer's kernel still answers. What is
+left of the connection lingers on, relayed as before, until it ends by itself or has been idle too long.
+Read next: `witness.py`, which makes the line; `leg.py` for how facts are read.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from kaproxy.connection.facts import LegFacts, ProxyAction, RelayFacts
+from kaproxy.relay import tcp_info
+from kaproxy.relay.leg import Due
+from kaproxy.relay.witness import unseen
+
+if TYPE_CHECKING:
+    from kaproxy.relay.pair import Pair
+
+LOOKS_S = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0)
+"""When to look, after a FIN was forwarded, whether it was acknowledged."""
+PARTING_S = 1.0
+"""How long peers have to answer the proxy's own FIN before their sockets are closed."""
+
+
+def first_ending(pair: Pair, now: float) -> None:
+    """The first ending is the only candidate for a cause: keep what both legs looked like at it."""
+    if pair.first_at is None:
+        pair.first_at = pair.moved_at = now
+        pair.client.remember(now)
+        pair.broker.remember(now)
+
+
+def look_again(pair: Pair, now: float) -> None:
+    """Look whether the forwarded FIN was acknowledged, at most once for each moment of LOOKS_S passed."""
+    taken = pair.looks
+    while pair.looks < len(LOOKS_S) and now >= pair.shut_at + LOOKS_S[pair.looks]:
+        pair.looks += 1
+    if pair.looks != taken and not pair.witness.closed:
+        pair.client.look()
+        pair.broker.look()
+
+
+def deadline(pair: Pair) -> float:
+    """The next thing to do about a connection that has begun to end."""
+    if pair.witness.closed:
+        return pair.moved_at + pair.patience_s
+    line = _line_at(pair)
+    return min(line, pair.shut_at + LOOKS_S[pair.looks]) if pair.looks < len(LOOKS_S) else line
+
+
+def conclude(pair: Pair, now: float) -> bool:
+    """Write the line if it is time, and let the connection go if nothing is left of it: True."""
+    client, broker = pair.client, pair.broker
+    if pair.first_at is None:
+        return False
+    if not pair.witness.closed:
+        ended = all(leg.ending is not None or not leg.open for leg in (client, broker))
+        if (ended and pair.named_by == math.inf) or now >= _line_at(pair):
+            write_line(pair, now)
+    if (client.over and broker.over) or (pair.witness.closed and now >= pair.moved_at + pair.patience_s):
+        _release(pair, now)
+    return pair.released
+
+
+def write_line(pair: Pair, now: float) -> None:
+    """The closing line, with a last look at what is still open."""
+    if pair.witness.closed:
+        return
+    for leg in (pair.client, pair.broker):
+        with suppress(Exception):
+            leg.look()
+    poller = pair.poller
+    opened = pair.witness.opened
+    relay = RelayFacts(
+        dwell_max_s=max(_dwell(pair, now), poller.batches.since(opened)),
+        lag_max_s=poller.lag_since(opened, now),
+    )
+    pair.witness.close(now, pair.client.facts(now), pair.broker.facts(now), relay, pair.ended_by_proxy)
+    pair.client.observe = pair.broker.observe = unseen
+
+
+def part(pair: Pair, action: ProxyAction, detail: str, now: float) -> None:
+    """The proxy ends a connection in order: held bytes and FIN to both peers, then a moment for theirs."""
+    _end_by_proxy(pair, action, detail, now)
+    pair.dial = None
+    pair.named_by = math.inf
+    for leg in (pair.client, pair.broker):
+        if leg.connecting:
+            pair.close(leg, now)
+        leg.due = leg.due or Due.FIN
+    write_line(pair, now)
+    pair.patience_s, pair.moved_at = PARTING_S, now
+    pair.settle(now)
+
+
+def cut(pair: Pair, action: ProxyAction, detail: str, now: float) -> None:
+    """The proxy ends a connection here and now; nothing that goes wrong in it stops it from ending."""
+    if pair.released:
+        return
+    with suppress(Exception):
+        _end_by_proxy(pair, action, detail, now)
+    for leg in (pair.client, pair.broker):
+        if leg.open and leg.held is not None and not leg.connecting:
+            with suppress(Exception):
+                leg.sock.send(leg.held)
+    with suppress(Exception):
+        write_line(pair, now)
+    pair.witness.close(now, LegFacts(), LegFacts(), RelayFacts(), (action, detail))
+    _release(pair, now)
+
+
+def fault_text(fault: BaseException) -> str:
+    """A fault of the proxy's own, short enough for a log line: the error and where it was raised."""
+    frames = traceback.extract_tb(fault.__traceback__)[-3:]
+    where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(fault).__name__}: {fault} ({where})"
+
+
+def _end_by_proxy(pair: Pair, action: ProxyAction, detail: str, now: float) -> None:
+    if not pair.witness.closed and pair.first_at is None:
+        pair.ended_by_proxy = action, detail
+        first_ending(pair, now)
+        pair.witness.proxy_ended(action, detail, now)
+
+
+def _line_at(pair: Pair) -> float:
+    return max(pair.first_at or 0.0, pair.moved_at) + pair.poller.timing.post_mortem_s
+
+
+def _dwell(pair: Pair, now: float) -> float:
+    """Longest hold, the one still going on included."""
+    return max([pair.dwell] + [now - leg.held_at for leg in (pair.client, pair.broker) if leg.held])
+
+
+def _release(pair: Pair, now: float) -> None:
+    """Let go of the sockets and of the references that would keep the pair alive."""
+    pair.released = True
+    for leg in (pair.client, pair.broker):
+        with suppress(OSError):
+            if leg.open and leg.due is Due.RST:
+                tcp_info.reset_on_close(leg.sock)
+            elif leg.open and not leg.connecting:
+                leg.drain()
+            pair.close(leg, now)
+    pair.poller.release(pair)
+    for leg in (pair.client, pair.broker):
+        leg.observe = unseen
+        del leg.pair, leg.other

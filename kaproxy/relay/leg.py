@@ -1,0 +1,256 @@
+"""One side of a connection: its socket, the bytes held for its peer, and what the kernel says of it.
+
+A leg does what it is told and keeps count; what an ending means for the other side is decided in
+`pair.py`. `Leg.relay` is the hot path: nearly every byte goes through it and through nothing else here.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from kaproxy.connection.events import Event
+from kaproxy.connection.facts import Ending, LegFacts, Side
+from kaproxy.relay import tcp_info
+from kaproxy.relay.tcp_info import TcpState
+
+if TYPE_CHECKING:
+    from kaproxy.relay.pair import Pair
+
+CHUNK = 65536
+"""Most bytes read at once, and most held while the broker is dialed."""
+LAST_WORDS = 8 << 20
+"""Most bytes held of a peer that is gone, so that its last bytes and its ending are seen before the other
+peer takes them. The kernel held them until then, so this is no new memory."""
+
+UNMASKABLE = select.EPOLLHUP | select.EPOLLERR
+HANGUP = select.EPOLLRDHUP | UNMASKABLE
+_IN, _OUT, _RDHUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
+UNREGISTERED = -1
+
+
+class Due(IntEnum):
+    """What the peer of a leg is still to be sent once the bytes held for it are out."""
+
+    NOTHING = 0
+    FIN = 1
+    RST = 2
+
+
+class Leg:
+    """One peer's TCP connection with the proxy. `held*` and `due` are about bytes going *to* that peer."""
+
+    __slots__ = (
+        "connecting",  # the dial is under way
+        "due",
+        "ended_at",
+        "ending",
+        "foretold",  # the ending a send() was told of while there was still something to read
+        "held",  # bytes this peer has not taken yet; None nearly always
+        "held_at",  # when the first of them was read from the other peer
+        "hung_up",  # the kernel said that nothing more will come than what it has
+        "mask",  # what the poller watches for
+        "observe",  # shows bytes read here to the tracker
+        "open",  # the socket is
+        "other",
+        "pair",
+        "reading",  # this peer's direction has not ended
+        "shut",  # our FIN went out to this peer
+        "side",
+        "snapshot",  # what the kernel said at the first ending, or at the last suspicion before it
+        "sock",
+        "stalled_from",  # since when this peer has not taken what is held for it; infinity: it has
+        "stalled_s",
+        "through",  # bytes read here may go straight to the other leg, nothing else is to be considered
+        "unmaskable",  # the kernel reports a hang-up or an error whatever we ask to be woken for
+        "writing",  # this peer can still be sent bytes
+    )
+
+    sock: socket.socket
+    other: Leg
+    pair: Pair
+
+    def __init__(self, side: Side, observe: Callable[[bytes, float], Sequence[Event]]) -> None:
+        self.side = side
+        self.observe = observe
+        self.open = self.connecting = self.reading = self.writing = False
+        self.hung_up = self.unmaskable = self.shut = self.through = False
+        self.mask = UNREGISTERED
+        self.due = Due.NOTHING
+        self.held: bytearray | None = None
+        self.held_at = self.stalled_s = 0.0
+        self.stalled_from = math.inf
+        self.ending: Ending | None = None
+        self.foretold: Ending | None = None
+        self.ended_at: float | None = None
+        self.snapshot: LegFacts | None = None
+
+    # -- bytes ---------------------------------------------------------------------------------------
+
+    def relay(self, now: float) -> None:
+        """Read a chunk, show it, send the same bytes on. Only while `through`."""
+        try:
+            data = self.sock.recv(CHUNK)
+        except OSError as error:
+            self.pair.read_failed(self, error, now)
+            return
+        if not data:
+            self.pair.read_end(self, now)
+            return
+        try:
+            events = self.observe(data, now)
+            if events:
+                self.pair.told(events, now)
+        except Exception as fault:
+            self.pair.observer_failed(fault, now)
+        try:
+            sent = self.other.sock.send(data)
+        except OSError as error:
+            self.pair.send_failed(self.other, data, error, now)
+            return
+        if sent != len(data):
+            self.pair.not_taken(self.other, data, sent, now)
+
+    def hold(self, data: bytes, sent: int, now: float) -> None:
+        """Keep what this peer did not take of `data` until it does."""
+        if self.held is None:
+            self.held = bytearray(memoryview(data)[sent:])
+            self.held_at = now
+            if not self.connecting:
+                self.stalled_from = now
+        else:
+            self.held += data
+
+    def drop_held(self, now: float) -> None:
+        """Nothing is held for this peer any more: it took it, or never will."""
+        if self.held is not None:
+            self.pair.dwelt(now - self.held_at)
+            self.held = None
+        if self.stalled_from != math.inf:
+            self.stalled_s += now - self.stalled_from
+            self.stalled_from = math.inf
+
+    def may_read(self) -> bool:
+        """Whether there is room for a chunk from this peer: back pressure is kept by not reading."""
+        to = self.other
+        if to.held is None or not to.writing:
+            return True
+        if self.hung_up:
+            return len(to.held) < LAST_WORDS
+        return to.connecting and len(to.held) < CHUNK
+
+    # -- the poller's view ---------------------------------------------------------------------------
+
+    def wanted(self) -> int:
+        """What to be woken for; UNREGISTERED where the kernel would wake us for nothing, endlessly."""
+        if self.connecting:
+            return _OUT
+        mask = _OUT if self.held is not None and self.writing else 0
+        if self.reading:
+            if self.may_read():
+                mask |= _IN | _RDHUP
+            elif not self.hung_up:
+                mask |= _RDHUP  # a peer that leaves while it is not read should be noticed now, not later
+        return mask if mask or not self.unmaskable else UNREGISTERED
+
+    # -- endings -------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Both directions of this leg have ended, in order or by force."""
+        return not self.open or (self.shut and self.ending is not None and self.due is not Due.RST)
+
+    def shut_down(self) -> None:
+        """Send FIN: no more bytes for this peer. Its own direction goes on."""
+        self.shut, self.writing = True, False
+        with suppress(OSError):  # ENOTCONN: it was reset meanwhile, which the next read or wake tells
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def delivered(self) -> bool:
+        """This peer's kernel has acknowledged everything written to it, or never will."""
+        try:
+            return tcp_info.outstanding(self.sock) == 0 or tcp_info.read(self.sock).state == TcpState.CLOSE
+        except OSError:
+            return True
+
+    def drain(self) -> None:
+        """Throw away what was received and not read: closing over it would send RST where FIN is meant."""
+        with suppress(OSError):
+            for _ in range(LAST_WORDS // CHUNK):
+                if not self.sock.recv(CHUNK):
+                    return
+
+    # -- facts ---------------------------------------------------------------------------------------
+
+    def measure(self, now: float) -> LegFacts:
+        """What the kernel and our own buffer say of this leg now."""
+        held = len(self.held) if self.held is not None else 0
+        stalled = now - self.stalled_from if self.stalled_from != math.inf else 0.0
+        facts = LegFacts(unsent=held, stalled_s=self.stalled_s + stalled, stalled_now=self.held is not None)
+        if not self.open or self.connecting:
+            return replace(facts, stalled_now=False)
+        try:
+            info, queued = tcp_info.read(self.sock), tcp_info.outstanding(self.sock)
+        except OSError:
+            return facts
+        notsent = info.notsent or 0
+        return replace(
+            facts,
+            unsent=held + notsent,
+            unacked=max(0, queued - notsent),
+            retransmits=info.retransmits,
+            backoff=info.backoff,
+            rtt_ms=None if info.rtt_us is None else info.rtt_us / 1000,
+            last_ack_s=None if info.last_ack_recv_ms is None else info.last_ack_recv_ms / 1000,
+            window=info.snd_wnd,
+        )
+
+    def remember(self, now: float) -> LegFacts:
+        """Measure, and keep it for the closing line.
+
+        Of a leg that was reset the kernel has dropped the queues: sizes survive in its sequence numbers,
+        the back-off does not, so the last suspicion's is kept where there was one.
+        """
+        before, self.snapshot = self.snapshot, self.measure(now)
+        if before is not None and before.backoff and self.snapshot.backoff == 0:
+            self.snapshot = replace(self.snapshot, backoff=before.backoff)
+        return self.snapshot
+
+    def look(self) -> None:
+        """Look again after the first ending: has the FIN arrived, is the kernel still retransmitting?"""
+        if not self.open or self.connecting or self.snapshot is None:
+            return
+        with suppress(OSError):
+            info = tcp_info.read(self.sock)
+            self.snapshot = replace(
+                self.snapshot,
+                retransmits=info.retransmits,
+                backoff=info.backoff,
+                fin_acked=self._fin_acked(info) if self.shut else None,
+            )
+
+    def _fin_acked(self, info: tcp_info.TcpInfo) -> bool | None:
+        """What the state says of the FIN sent; None: still on its way, or kept back by a closed window."""
+        if self.snapshot is not None and self.snapshot.fin_acked:
+            return True
+        if info.state == TcpState.CLOSE:
+            return None if self.foretold else True
+        if info.state in (TcpState.FIN_WAIT2, TcpState.TIME_WAIT):
+            return True
+        return False if info.retransmits else None
+
+    def facts(self, now: float) -> LegFacts:
+        """This leg's part of the closing line."""
+        stalled = now - self.stalled_from if self.stalled_from != math.inf else 0.0
+        return replace(
+            self.snapshot or LegFacts(),
+            ending=self.ending,
+            ended_s=None if self.ended_at is None else self.ended_at - self.pair.witness.opened,
+            stalled_s=self.stalled_s + stalled,
+        )

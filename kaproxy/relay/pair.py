@@ -1,0 +1,341 @@
+"""One connection's life: from accept, over the dial and the flow of bytes, to both legs' endings.
+
+The rules (RFC 9293 section 3.6, and what two hosts without a proxy would see of each other):
+- FIN in gives FIN out once the bytes before it are out; the other direction goes on.
+- RST in gives RST out, once the other peer's kernel has acknowledged the bytes before it. A leg that
+  timed out or became unreachable gives RST too: its path is gone, and a FIN would claim an orderly end.
+- A dial that failed gives RST: a direct connect would have failed as well.
+Every public method is one thing that happened; each but the hot path's ends in `settle`, which does
+what has become due, and asks to be woken for the rest. It may not judge, and not wait.
+Read next: `leg.py` for what a leg can do, `closing.py` for the end of a life.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+import socket
+from typing import TYPE_CHECKING
+
+from kaproxy.connection.events import Event
+from kaproxy.connection.facts import Ending, ProxyAction, Side
+from kaproxy.relay import closing, dialing, tcp_info
+from kaproxy.relay.dialing import Address, Dial
+from kaproxy.relay.endings import AGAIN, ending_of
+from kaproxy.relay.leg import CHUNK, HANGUP, UNMASKABLE, Due, Leg
+from kaproxy.relay.witness import Witness, unseen, with_legs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kaproxy.relay.poller import Poller
+
+READS = 16
+"""Chunks read of a leg that hung up before others get their turn."""
+
+
+class Pair:
+    """Both legs of one connection, and what is still to happen to them. Times are monotonic seconds."""
+
+    __slots__ = (
+        "alarm",  # when the poller is set to wake this pair; infinity: not at all
+        "broker",
+        "client",
+        "dial",  # the dial under way, or failed and waiting for the client to say its name
+        "dwell",  # longest time a chunk was held here
+        "ended_by_proxy",
+        "first_at",  # the first ending
+        "look_at",  # when the tracker wants to look
+        "looks",  # looks taken at the leg that was sent FIN
+        "moved_at",  # last byte relayed, kept up from the first ending on
+        "named_by",  # after a failed dial: how long the client may still say who it is
+        "patience_s",  # how long the rest may take once the line is out
+        "poller",
+        "probe_at",  # when to see whether the bytes before a RST have arrived
+        "released",
+        "shut_at",  # when the first FIN was forwarded
+        "witness",
+    )
+
+    def __init__(self, poller: Poller, witness: Witness, now: float) -> None:
+        self.poller = poller
+        self.witness = witness
+        self.client = Leg(Side.CLIENT, witness.from_client)
+        self.broker = Leg(Side.BROKER, witness.from_broker)
+        self.client.other, self.broker.other = self.broker, self.client
+        self.client.pair = self.broker.pair = self
+        self.dial: Dial | None = None
+        self.ended_by_proxy: tuple[ProxyAction, str] | None = None
+        self.first_at: float | None = None
+        self.alarm = self.look_at = self.probe_at = self.named_by = self.shut_at = math.inf
+        self.moved_at = now
+        self.dwell = 0.0
+        self.looks = 0
+        self.patience_s = poller.timing.linger_s
+        self.released = False
+
+    # -- what happens --------------------------------------------------------------------------------
+
+    def start(self, client: socket.socket, addresses: tuple[Address, ...], now: float) -> None:
+        """The client's connection was accepted: dial the broker at once."""
+        self.attach(self.client, client)
+        self.client.reading = self.client.writing = True
+        self.dial = Dial(addresses, now, self.poller.timing.dial_timeout_s)
+        self.look_at = self.witness.next_look(now)
+        dialing.go_on(self, now)
+        self.settle(now)
+
+    def attach(self, leg: Leg, sock: socket.socket) -> None:
+        """Give a leg its socket and the poller the leg."""
+        leg.sock, leg.open = sock, True
+        self.poller.add(leg)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def stir(self, leg: Leg, mask: int, now: float) -> None:
+        """The poller has something for a leg that is not simply relaying."""
+        if leg.connecting:
+            dialing.progress(self, now)
+        elif leg.open:
+            if mask & select.EPOLLOUT and leg.held is not None and leg.writing:
+                self.flush(leg, now)
+            if mask & HANGUP:
+                leg.hung_up = True
+                leg.unmaskable = leg.unmaskable or mask & UNMASKABLE != 0
+            if leg.reading:
+                if leg.hung_up or mask & select.EPOLLIN:
+                    self.read(leg, now)
+            elif mask & select.EPOLLERR:
+                self._reset_after_fin(leg, now)
+        self.settle(now)
+
+    def wake(self, now: float) -> None:
+        """A deadline of this pair has come, or was to come when it was set."""
+        if self.released:
+            return
+        if now >= self.look_at and self.first_at is None:
+            self._look(now)
+        if self.dial is not None and self.broker.connecting and now >= self.dial.deadline:
+            self.dial.failure = Ending.TIMED_OUT
+            dialing.go_on(self, now)
+        if self.first_at is not None:
+            closing.look_again(self, now)
+        self.settle(now)
+
+    def told(self, events: Sequence[Event], now: float) -> None:
+        """The tracker has something to tell, so that its next deadline may have changed too."""
+        self.witness.emit(events)
+        when = self.witness.next_look(now)
+        if when < self.look_at:
+            self.look_at = when
+            self.poller.schedule(self, when)
+
+    def observer_failed(self, fault: Exception, now: float) -> None:
+        """Observing a chunk raised. Once the tracker is told so and fails again, it is not asked again."""
+        if self.witness.error is not None:
+            self.client.observe = self.broker.observe = unseen
+        self.witness.failed(fault, now)
+
+    def fault(self, fault: Exception, now: float) -> None:
+        """Handling this connection raised: it ends here, and no other one is touched."""
+        if self.first_at is not None and not self.witness.closed:
+            self.witness.failed(fault, now)  # not the first ending, but it should not go untold
+        closing.cut(self, ProxyAction.ERROR, closing.fault_text(fault), now)
+
+    # -- the hot path's exceptions -------------------------------------------------------------------
+
+    def read_end(self, leg: Leg, now: float) -> None:
+        """End of file."""
+        self.ended(leg, leg.foretold or Ending.FIN, now)
+        self.settle(now)
+
+    def read_failed(self, leg: Leg, error: OSError, now: float) -> None:
+        """A read gave no bytes, perhaps for good."""
+        if error.errno not in AGAIN:
+            self.ended(leg, ending_of(error), now)
+            self.settle(now)
+
+    def send_failed(self, leg: Leg, data: bytes, error: OSError, now: float) -> None:
+        """A direct send to `leg` did not take anything."""
+        self.not_sent(leg, data, error, now)
+        self.settle(now)
+
+    def not_taken(self, leg: Leg, data: bytes, sent: int, now: float) -> None:
+        """A direct send to `leg` took less than all."""
+        leg.hold(data, sent, now)
+        self.settle(now)
+
+    def dwelt(self, seconds: float) -> None:
+        """A chunk was held that long."""
+        self.dwell = max(self.dwell, seconds)
+
+    # -- bytes ---------------------------------------------------------------------------------------
+
+    def read(self, leg: Leg, now: float) -> None:
+        """Read a chunk, or of a leg that hung up what is left, as far as there is room for it."""
+        for _ in range(READS if leg.hung_up else 1):
+            if not (leg.reading and leg.may_read() and self._take(leg, now)):
+                return
+
+    def _take(self, leg: Leg, now: float) -> bool:
+        """One chunk of `leg`, observed and passed on, held, or let go. False: there was none."""
+        try:
+            data = leg.sock.recv(CHUNK)
+        except OSError as error:
+            if error.errno not in AGAIN:
+                self.ended(leg, ending_of(error), now)
+            return False
+        if not data:
+            self.ended(leg, leg.foretold or Ending.FIN, now)
+            return False
+        try:
+            events = leg.observe(data, now)
+        except Exception as fault:
+            self.observer_failed(fault, now)
+        else:
+            if events:
+                self.told(events, now)
+        self._pass_on(leg.other, data, now)
+        return True
+
+    def _pass_on(self, leg: Leg, data: bytes, now: float) -> None:
+        if self.ended_by_proxy is not None:
+            return
+        if leg.connecting or leg.held is not None:
+            leg.hold(data, 0, now)
+        elif leg.writing:
+            try:
+                sent = leg.sock.send(data)
+            except OSError as error:
+                self.not_sent(leg, data, error, now)
+            else:
+                self.moved_at = now
+                if sent != len(data):
+                    leg.hold(data, sent, now)
+
+    def flush(self, leg: Leg, now: float) -> None:
+        """Send what is held, as far as it goes."""
+        if leg.held is None:
+            return
+        try:
+            sent = leg.sock.send(leg.held)
+        except OSError as error:
+            self.not_sent(leg, b"", error, now)
+            return
+        self.moved_at = now
+        del leg.held[:sent]
+        if not leg.held:
+            leg.drop_held(now)
+        elif leg.stalled_from == math.inf:
+            leg.stalled_from = now
+
+    def not_sent(self, leg: Leg, data: bytes, error: OSError, now: float) -> None:
+        """A send failed. It took the error from the socket, so remember which; the read side goes first."""
+        if error.errno in AGAIN:
+            if data:
+                leg.hold(data, 0, now)
+            return
+        ending = ending_of(error)
+        leg.writing, leg.hung_up = False, True
+        leg.drop_held(now)
+        if not leg.reading:
+            self._reset_after_fin(leg, now)
+            return
+        leg.foretold = ending
+        self.read(leg, now)
+
+    # -- endings -------------------------------------------------------------------------------------
+
+    def ended(self, leg: Leg, ending: Ending, now: float) -> None:
+        """A leg ended, one way or the other: the first time counts, and the other leg is to learn of it."""
+        leg.ending, leg.ended_at, leg.reading = ending, now, False
+        closing.first_ending(self, now)
+        self.witness.leg_ended(leg.side, ending, now)
+        if ending is Ending.FIN:
+            leg.other.due = leg.other.due or Due.FIN
+            return
+        leg.other.due = Due.RST
+        self.close(leg, now)
+
+    def _reset_after_fin(self, leg: Leg, now: float) -> None:
+        """A peer that had sent FIN resets: what it is sent now has no reader. The FIN stays its ending."""
+        leg.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # told here; else the poller repeats it
+        leg.hung_up, leg.writing, leg.foretold = True, False, Ending.RST
+        leg.drop_held(now)
+        leg.other.due = Due.RST
+
+    def close(self, leg: Leg, now: float) -> None:
+        """Close a leg's socket, in the way it is set to."""
+        if leg.open:
+            self.poller.drop(leg)
+            leg.open = False
+            leg.sock.close()
+        leg.connecting = leg.reading = leg.writing = leg.through = False
+        leg.drop_held(now)
+
+    def _abort(self, leg: Leg, now: float) -> None:
+        """Send RST, unless bytes before it are still on their way: then look again soon."""
+        if not leg.delivered() and now < self.moved_at + self.poller.timing.linger_s:
+            self.probe_at = now + min(0.25, max(0.002, now - (self.first_at or now)))
+            return
+        leg.hung_up = True
+        self.read(leg, now)  # what this peer said last is still evidence
+        if leg.open:
+            leg.look()
+            tcp_info.reset_on_close(leg.sock)
+            self.close(leg, now)
+
+    def _look(self, now: float) -> None:
+        """Let the tracker look at the clock, and add what the kernel says to what it suspects."""
+        if self.witness.next_look(now) <= now and (events := self.witness.look(now)):
+            client, broker = self.client.remember(now), self.broker.remember(now)
+            self.witness.emit([with_legs(event, client, broker) for event in events])
+        # never at once again: a tracker that stays at its deadline must not keep the timer busy
+        self.look_at = max(self.witness.next_look(now), now + 0.01)
+
+    # -- settling ------------------------------------------------------------------------------------
+
+    def settle(self, now: float) -> None:
+        """Do what has become due, end what is over, and set poller and alarm for the rest."""
+        if self.released:
+            return
+        self.probe_at = math.inf
+        if self.named_by != math.inf:
+            dialing.name_or_abort(self, now)
+        for leg in (self.client, self.broker):
+            if leg.due and leg.open:
+                self._discharge(leg, now)
+        if closing.conclude(self, now):
+            return
+        for leg in (self.client, self.broker):
+            if leg.open:
+                self._tune(leg)
+        self.poller.schedule(self, self.deadline())
+
+    def _discharge(self, leg: Leg, now: float) -> None:
+        """Pass the other leg's ending on, once the bytes that came before it are out."""
+        if leg.connecting and leg.due is Due.RST:
+            self.dial = None
+            self.close(leg, now)
+        if leg.connecting or leg.held is not None or not leg.open:
+            return
+        if not leg.shut and leg.writing and (leg.due is Due.FIN or leg.other.ending is Ending.FIN):
+            leg.shut_down()
+            self.shut_at = min(self.shut_at, now)
+        elif leg.due is Due.FIN:
+            leg.shut = True
+        if leg.due is Due.RST:
+            self._abort(leg, now)
+
+    def _tune(self, leg: Leg) -> None:
+        to = leg.other
+        leg.through = (
+            self.first_at is None and leg.reading and not leg.hung_up and to.writing and to.held is None
+        )
+        self.poller.watch(leg, leg.wanted())
+
+    def deadline(self) -> float:
+        """The earliest moment at which something is due without anybody stirring."""
+        when = self.named_by if self.dial is None or not self.broker.connecting else self.dial.deadline
+        if self.first_at is None:
+            return min(when, self.look_at)
+        return min(when, self.probe_at, closing.deadline(self))

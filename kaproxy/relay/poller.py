@@ -1,0 +1,208 @@
+"""The worker's loop: one epoll for all sockets under one trio task, one heap for all deadlines.
+
+No connection has a task. The clock is read once per batch, deadlines are set lazily: a pair that needs
+to be woken later than it is set to be is woken at the old time, looks, and is set again, so that nothing
+is done about time per packet. It measures itself: how late the loop was, how long batches took.
+It may not know what a pair does with what it is handed. Read next: `pair.py`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import select
+from dataclasses import dataclass
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import trio
+
+from kaproxy.relay.leg import UNREGISTERED
+from kaproxy.relay.peaks import RESOLUTION_S, Peaks
+
+if TYPE_CHECKING:
+    from kaproxy.relay.leg import Leg
+    from kaproxy.relay.pair import Pair
+
+BATCH = 256
+"""Most sockets served between two looks at the rest of the process."""
+SLICE_S = 0.002
+"""How long sockets are served before accepting, timers and the rest of the process get their turn."""
+PAUSE_S = 0.001
+"""How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
+HEARTBEAT_S = 0.2
+"""How often the loop checks how late it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds a connection is given; the meaning of each is in `RelayConfig`."""
+
+    dial_timeout_s: float
+    linger_s: float
+    post_mortem_s: float
+
+
+class Poller:
+    """All legs and deadlines of one worker."""
+
+    def __init__(self, timing: Timing) -> None:
+        self.timing = timing
+        self.batches = Peaks()
+        self.live = 0
+        self.quiet = trio.Event()  # set whenever the last pair is released
+        self._lags = Peaks()
+        self._beat_due = math.inf
+        self._epoll = select.epoll()
+        self._legs: list[Leg | None] = []  # by descriptor, which the kernel keeps small and dense
+        self._heap: list[tuple[float, int, Pair]] = []
+        self._order = count()
+        self._dead = 0  # heap entries that mean nothing any more
+        self._nap = trio.CancelScope()
+
+    # -- sockets -------------------------------------------------------------------------------------
+
+    def add(self, leg: Leg) -> None:
+        """Know a leg by its socket's descriptor; it is not watched yet."""
+        fd = leg.sock.fileno()
+        if fd >= len(self._legs):
+            self._legs.extend([None] * (fd + 64 - len(self._legs)))
+        self._legs[fd] = leg
+        leg.mask = UNREGISTERED
+
+    def watch(self, leg: Leg, mask: int) -> None:
+        """Be woken for a leg by `mask` from now on, or by nothing at all (UNREGISTERED)."""
+        if mask == leg.mask:
+            return
+        if mask == UNREGISTERED:
+            self._epoll.unregister(leg.sock)
+        elif leg.mask == UNREGISTERED:
+            self._epoll.register(leg.sock, mask)
+        else:
+            self._epoll.modify(leg.sock, mask)
+        leg.mask = mask
+
+    def drop(self, leg: Leg) -> None:
+        """Forget a leg whose socket is about to be closed, which takes it out of the kernel's set."""
+        self._legs[leg.sock.fileno()] = None
+        leg.mask = UNREGISTERED
+
+    def pairs(self) -> set[Pair]:
+        """Every pair that still has a socket."""
+        return {leg.pair for leg in self._legs if leg is not None}
+
+    def release(self, pair: Pair) -> None:
+        """A pair is gone."""
+        if pair.alarm != math.inf:
+            pair.alarm = math.inf
+            self._dead += 1
+            self._compact()
+        self.live -= 1
+        if self.live == 0:
+            self.quiet.set()
+            self.quiet = trio.Event()
+
+    async def pump(self) -> None:
+        """Serve sockets for ever."""
+        fd = self._epoll.fileno()
+        while True:
+            await trio.lowlevel.wait_readable(fd)
+            self._serve()
+
+    def _serve(self) -> None:
+        """Serve batches until the sockets pause or the slice is used up.
+
+        Going back to trio costs more than serving a chunk, and the answer to what was just sent on is
+        often a fraction of a millisecond away: so it is waited for here, that long and no longer.
+        """
+        ready = self._epoll.poll(0, BATCH)
+        stop = monotonic() + SLICE_S
+        while ready:
+            if self._turn(ready) > stop:
+                return
+            ready = self._epoll.poll(PAUSE_S, BATCH)
+
+    def _turn(self, ready: list[tuple[int, int]]) -> float:
+        """Serve one batch of sockets that have something; returns when it was done."""
+        now = monotonic()
+        legs = self._legs
+        for fd, mask in ready:
+            leg = legs[fd]
+            if leg is None:  # closed by what was served before it in this batch
+                continue
+            pair = leg.pair
+            try:
+                if mask == 1 and leg.through:  # EPOLLIN
+                    leg.relay(now)
+                else:
+                    pair.stir(leg, mask, now)
+            except Exception as fault:
+                pair.fault(fault, now)
+        done = monotonic()
+        if done - now > RESOLUTION_S:
+            self.batches.add(done - now, done)
+        return done
+
+    def close(self) -> None:
+        """Give the epoll descriptor back."""
+        self._epoll.close()
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    def schedule(self, pair: Pair, when: float) -> None:
+        """Wake `pair` at `when` at the latest; nothing to do where it is woken earlier anyway."""
+        if when >= pair.alarm or pair.released:
+            return
+        if pair.alarm != math.inf:
+            self._dead += 1
+            self._compact()
+        pair.alarm = when
+        heapq.heappush(self._heap, (when, next(self._order), pair))
+        if self._heap[0][2] is pair:
+            self._nap.cancel()
+
+    def wake_due(self, now: float) -> float:
+        """Wake pairs whose time has come, a batch at most; returns when the next one's does."""
+        heap = self._heap
+        for _ in range(BATCH):
+            if not heap or heap[0][0] > now:
+                break
+            when, _, pair = heapq.heappop(heap)
+            if pair.alarm != when:
+                self._dead = max(0, self._dead - 1)
+                continue
+            pair.alarm = math.inf
+            try:
+                pair.wake(now)
+            except Exception as fault:
+                pair.fault(fault, now)
+        return heap[0][0] if heap else math.inf
+
+    async def keep_time(self) -> None:
+        """Wake pairs when their time comes, for ever."""
+        while True:
+            with trio.CancelScope() as self._nap:
+                wait = self.wake_due(monotonic()) - monotonic()
+                await trio.sleep(max(0.0, min(wait, 3600.0)))
+
+    async def heartbeat(self) -> None:
+        """Measure how late this loop is, for ever."""
+        while True:
+            self._beat_due = monotonic() + HEARTBEAT_S
+            await trio.sleep(HEARTBEAT_S)
+            late = monotonic() - self._beat_due
+            if late > RESOLUTION_S:
+                self._lags.add(late, monotonic())
+
+    def lag_since(self, opened: float, now: float) -> float:
+        """How late the loop was at most since `opened`, a heartbeat overdue at this moment included."""
+        overdue = min(now - self._beat_due, now - opened)
+        return max(self._lags.since(opened), overdue, 0.0)
+
+    def _compact(self) -> None:
+        """Most entries of short connections are dead long before their time: do not let them pile up."""
+        if self._dead > 512 and self._dead * 2 > len(self._heap):
+            self._heap[:] = [entry for entry in self._heap if entry[2].alarm == entry[0]]
+            heapq.heapify(self._heap)
+            self._dead = 0

@@ -1,0 +1,160 @@
+"""The relay as a whole: what it is told, how it starts, accepts, drains and stops.
+
+It hands trackers and a sink to every connection and knows nothing of what they do. All bytes and all
+deadlines of the connections go through one `Poller`; trio's tasks are only those started here.
+Read next: `poller.py`, `pair.py`.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+
+import trio
+
+from kaproxy.connection.events import Accepted
+from kaproxy.connection.facts import Origin, ProxyAction
+from kaproxy.relay import closing
+from kaproxy.relay.dialing import Upstream
+from kaproxy.relay.listening import RESPITE_S, Arrival, Reserve, arrivals, open_listeners
+from kaproxy.relay.pair import Pair
+from kaproxy.relay.poller import Poller, Timing
+from kaproxy.relay.witness import MakeTracker, Sink, Witness
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """One listener and the broker behind it. Durations are seconds."""
+
+    listener: str = "default"  # its name in the log
+    listen: tuple[str, int] = ("127.0.0.1", 1883)  # port 0: any free one
+    upstream: tuple[str, int] = ("127.0.0.1", 1884)
+    backlog: int = 1024
+    max_connections: int = 0  # 0: no limit
+    dial_timeout_s: float = 10.0  # for all addresses of the broker together
+    linger_s: float = 60.0  # how long a connection that has begun to end may be idle
+    post_mortem_s: float = 3.0  # quiet time after the first ending before the closing line
+    drain_s: float = 10.0  # how long live connections may go on once draining
+    resolve_interval_s: float = 30.0  # between two look-ups of the broker's name
+    reuse_port: bool = False  # several workers on one port
+
+
+class Relay:
+    """Accepts clients, dials the broker for each, relays, and tells what happened."""
+
+    def __init__(self, config: RelayConfig, make_tracker: MakeTracker, on_event: Sink) -> None:
+        self.config = config
+        self.bound: tuple[str, int] = config.listen
+        self._make_tracker = make_tracker
+        self._on_event = on_event
+        self._upstream = Upstream(*config.upstream, config.resolve_interval_s)
+        self._poller: Poller | None = None
+        self._draining = trio.Event()
+
+    @property
+    def live(self) -> int:
+        """Connections that still have a socket."""
+        return self._poller.live if self._poller else 0
+
+    def drain(self) -> None:
+        """Stop accepting, let live connections end for `drain_s`, then end the rest; `run` returns."""
+        self._draining.set()
+
+    async def run(self, task_status: trio.TaskStatus[tuple[str, int]] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until drained or cancelled; every accepted connection has had its closing line then.
+
+        Raises ResolveError or OSError at the start where the broker's name has no address or the
+        listening address cannot be had.
+        """
+        await self._upstream.resolve()
+        listeners = await open_listeners(*self.config.listen, self.config.backlog, self.config.reuse_port)
+        self.bound = listeners[0].getsockname()[:2]
+        config, reserve = self.config, Reserve()
+        self._poller = poller = Poller(Timing(config.dial_timeout_s, config.linger_s, config.post_mortem_s))
+        try:
+            async with trio.open_nursery() as nursery:
+                for task in (poller.pump, poller.keep_time, poller.heartbeat, self._upstream.keep_resolved):
+                    nursery.start_soon(task)
+                await self._accept_until_drained(listeners, poller, reserve, task_status)
+                await self._drain(poller)
+                nursery.cancel_scope.cancel()
+        finally:
+            now = time.monotonic()
+            for pair in poller.pairs():
+                closing.cut(pair, ProxyAction.SHUTDOWN, "stopped", now)
+            for listener in listeners:
+                listener.close()
+            reserve.give_up()
+            poller.close()
+
+    async def _accept_until_drained(
+        self,
+        listeners: list[socket.socket],
+        poller: Poller,
+        reserve: Reserve,
+        task_status: trio.TaskStatus[tuple[str, int]],
+    ) -> None:
+        async with trio.open_nursery() as accepting:
+            for listener in listeners:
+                accepting.start_soon(self._accept, listener, poller, reserve)
+            task_status.started(self.bound)
+            await self._draining.wait()
+            accepting.cancel_scope.cancel()
+        for listener in listeners:
+            listener.close()
+
+    async def _accept(self, listener: socket.socket, poller: Poller, reserve: Reserve) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(listener)
+            try:
+                for arrival in arrivals(listener, reserve):
+                    self._admit(arrival, poller)
+            except OSError as error:
+                if error.errno != errno.ECONNABORTED:  # anything else may last: do not spin on it
+                    await trio.sleep(RESPITE_S)
+
+    def _admit(self, arrival: Arrival, poller: Poller) -> None:
+        """Begin a connection; one that cannot be served begins and ends here, with its closing line."""
+        sock, (client_addr, client_port), refusal = arrival
+        now = time.monotonic()
+        origin = Origin(
+            conn_id=secrets.token_hex(8),
+            listener=self.config.listener,
+            client_addr=client_addr,
+            client_port=client_port,
+            broker_addr=self._upstream.label,
+            opened_at=time.time(),
+        )
+        witness = Witness(origin, self._make_tracker, self._on_event, now)
+        witness.emit((Accepted(origin),))
+        pair = Pair(poller, witness, now)
+        if self.config.max_connections and poller.live >= self.config.max_connections:
+            refusal = refusal or f"max_connections: {self.config.max_connections}"
+        poller.live += 1
+        try:
+            if refusal:
+                pair.attach(pair.client, sock)
+                closing.cut(pair, ProxyAction.LIMIT, refusal, now)
+            else:
+                pair.start(sock, self._upstream.addresses, now)
+        except Exception as fault:
+            pair.fault(fault, now)
+
+    async def _drain(self, poller: Poller) -> None:
+        """Wait for the last connection, first for its own end, then for ours."""
+        await self._until_quiet(poller, self.config.drain_s)
+        now = time.monotonic()
+        for pair in poller.pairs():
+            try:
+                closing.part(pair, ProxyAction.SHUTDOWN, "drained", now)
+            except Exception as fault:
+                pair.fault(fault, now)
+        await self._until_quiet(poller, closing.PARTING_S * 2)
+
+    async def _until_quiet(self, poller: Poller, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            while poller.live:
+                await poller.quiet.wait()

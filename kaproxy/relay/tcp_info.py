@@ -1,0 +1,83 @@
+"""What the kernel tells of one TCP socket: TCP_INFO, SIOCOUTQ, and the RST switch.
+
+Kernels return as much of `struct tcp_info` (include/uapi/linux/tcp.h) as they know, so every field is
+decoded by the length that came back, and what lies beyond it is None, not zero.
+Read next: `leg.py`, which makes `LegFacts` of these numbers.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+from enum import IntEnum
+from typing import NamedTuple
+
+_ASKED = 512  # longer than any kernel's struct tcp_info so far (280 bytes in Linux 6.18)
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+_INT = struct.Struct("i")
+_U32 = struct.Struct("=I")
+
+
+class TcpState(IntEnum):
+    """States of RFC 9293 section 3.3.2 by the kernel's numbers (include/net/tcp_states.h)."""
+
+    UNKNOWN = 0
+    ESTABLISHED = 1
+    SYN_SENT = 2
+    SYN_RECV = 3
+    FIN_WAIT1 = 4
+    FIN_WAIT2 = 5
+    TIME_WAIT = 6
+    CLOSE = 7
+    CLOSE_WAIT = 8
+    LAST_ACK = 9
+    LISTEN = 10
+    CLOSING = 11
+
+
+class TcpInfo(NamedTuple):
+    """The fields the project uses; None: this kernel does not tell."""
+
+    state: int
+    retransmits: int | None  # unanswered retransmissions of the segment in flight
+    backoff: int | None
+    unacked_segments: int | None
+    last_data_recv_ms: int | None
+    last_ack_recv_ms: int | None
+    rtt_us: int | None
+    total_retrans: int | None
+    notsent: int | None  # bytes in the send queue that were never sent
+    snd_wnd: int | None  # the peer's receive window, bytes
+
+
+_BYTES = (2, 4)  # offsets of retransmits, backoff
+_WORDS = (24, 52, 56, 68, 100, 144, 228)  # u32 offsets, in the order of TcpInfo
+
+
+def decode(raw: bytes) -> TcpInfo:
+    """`struct tcp_info` as the kernel returned it, of whatever length, the empty one included."""
+    size = len(raw)
+    small = [raw[at] if at < size else None for at in _BYTES]
+    words = [_U32.unpack_from(raw, at)[0] if at + 4 <= size else None for at in _WORDS]
+    return TcpInfo(raw[0] if raw else TcpState.UNKNOWN, *small, *words)
+
+
+def read(sock: socket.socket) -> TcpInfo:
+    """TCP_INFO of a socket, still readable after a reset. Raises OSError on a closed descriptor."""
+    return decode(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ASKED))
+
+
+def outstanding(sock: socket.socket) -> int:
+    """Bytes written to this socket that the peer's kernel has not acknowledged (SIOCOUTQ).
+
+    Counts what was never sent too, and one for a FIN.
+    """
+    queued: int = _INT.unpack(fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+    return queued
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Make the coming close() send RST instead of FIN."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)

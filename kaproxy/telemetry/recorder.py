@@ -1,0 +1,248 @@
+"""The recorder: each event of a connection becomes its line, and a closed one is judged here, once.
+
+`record` never raises: where judging or writing out fails, the closing line still goes out with the facts that
+can be told, and says that the fault is kaproxy's. It may not hold a rule nor format a line.
+Read next: `kaproxy/diagnosis` for the verdict, `schema.py` for the fields, `log.py` for the writing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+from kaproxy.connection.events import (
+    Accepted,
+    Closed,
+    Established,
+    Event,
+    KeepAliveLate,
+    KeepAliveOverdue,
+    ObserverFailed,
+    PingUnanswered,
+)
+from kaproxy.connection.evidence import Evidence
+from kaproxy.connection.facts import LegFacts
+from kaproxy.diagnosis import Verdict, diagnose
+from kaproxy.diagnosis.record import to_record
+from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, WHO, put
+from kaproxy.diagnosis.verdict import Cause, Confidence, Owner
+from kaproxy.telemetry.log import Log
+
+Record: TypeAlias = dict[str, Any]
+
+_LEG = dict(MEASURED)["client_leg"]
+
+#: Endings somebody meant: told at info. proxy_error is an error, every other cause a warning.
+CLEAN_CAUSES = frozenset(
+    {Cause.CLIENT_DISCONNECT, Cause.CLIENT_DISCONNECT_WITH_WILL, Cause.PROBE, Cause.PROXY_SHUTDOWN}
+)
+
+
+def level_of(cause: str) -> str:
+    """The level of a closing line: info for a clean end, error for kaproxy's own fault, else warning."""
+    if cause in CLEAN_CAUSES:
+        return "info"
+    return "error" if cause == Cause.PROXY_ERROR else "warning"
+
+
+class Recorder:
+    """Turns events into lines, and counts what `proxy.stopped` tells."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self.accepted = 0
+        self.causes: Counter[str] = Counter()
+        self._lines: dict[type, Callable[[Any], tuple[str, str, Record]]] = {
+            Established: _established,
+            KeepAliveLate: _late,
+            KeepAliveOverdue: _overdue,
+            PingUnanswered: _unanswered,
+            ObserverFailed: _observer_failed,
+        }
+
+    def record(self, event: Event) -> None:
+        """Write the event's line. Never raises, never blocks."""
+        if isinstance(event, Closed):
+            self._closed(event.evidence)
+        elif isinstance(event, Accepted):
+            self.accepted += 1
+            if self._log.wants("debug"):
+                self._write("debug", "connection.accepted", _accepted(event))
+        else:
+            try:
+                level, name, record = self._lines[type(event)](event)
+            except Exception as error:  # a line that cannot be made is told, not raised
+                level, name, record = "error", "observer.failed", {"error": _words(error)}
+            self._write(level, name, _known(record))
+
+    def _closed(self, evidence: Evidence) -> None:
+        try:
+            verdict = diagnose(evidence)
+            record = to_record(evidence, verdict)
+            cause, level = str(verdict.cause), level_of(verdict.cause)
+        except Exception as error:
+            record = closing_record_despite(evidence, error)
+            cause, level = str(Cause.UNKNOWN), "error"
+        self.causes[cause] += 1
+        self._write(level, "connection.closed", record)
+
+    def _write(self, level: str, event: str, record: Record) -> None:
+        """Write, or where even that fails, a line with the fault and whose connection it was."""
+        try:
+            self._log.write(level, event, record)
+        except Exception as error:
+            self._log.write(
+                "error", event, {"conn_id": str(record.get("conn_id")), **_verdict_despite(error)}
+            )
+
+
+def closing_record_despite(evidence: Evidence, error: Exception) -> Record:
+    """A closing line where judging failed: the facts as far as they can be told, and kaproxy's fault named."""
+    words = _verdict_despite(error)
+    try:
+        verdict = Verdict(
+            cause=Cause.UNKNOWN,
+            root=None,
+            owner=Owner.PROXY,
+            confidence=Confidence.UNCLEAR,
+            code="??",
+            explanation=words["explanation"],
+            advice=words["advice"],
+        )
+        return to_record(evidence, verdict)
+    except Exception:  # not even the facts can be told in their usual way
+        return {**_facts_one_by_one(evidence), **words}
+
+
+def _verdict_despite(error: Exception) -> Record:
+    return {
+        "cause": str(Cause.UNKNOWN),
+        "owner": str(Owner.PROXY),
+        "confidence": str(Confidence.UNCLEAR),
+        "code": "??",
+        "explanation": f"kaproxy failed to judge this connection: {_words(error)}. "
+        "That is a fault of kaproxy's own and says nothing of the client or the broker.",
+        "advice": "Report this line; judge the connection by the facts in it.",
+        "ruled_out": [],
+    }
+
+
+def _words(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
+def _facts_one_by_one(evidence: Evidence) -> Record:
+    """Every field that can be told, each on its own, so that one that cannot takes no other with it."""
+    record: Record = {}
+    for source, group in (
+        (evidence.origin, ORIGIN),
+        *((evidence, group) for group in (WHO, FACTS, STATED, MEASURED, STORY)),
+    ):
+        for field in group:
+            with suppress(Exception):
+                put(record, source, (field,))
+    with suppress(Exception):
+        record["relay_dwell_max_ms"] = round(evidence.relay.dwell_max_s * 1000, 3)
+        record["loop_lag_max_ms"] = round(evidence.relay.lag_max_s * 1000, 3)
+    return record
+
+
+def _accepted(event: Accepted) -> Record:
+    origin = event.origin
+    return {
+        "conn_id": origin.conn_id,
+        "listener": origin.listener,
+        "client_addr": origin.client_addr,
+        "client_port": origin.client_port,
+        "broker_addr": origin.broker_addr,
+        "transport": origin.transport,
+    }
+
+
+def _established(event: Established) -> tuple[str, str, Record]:
+    record = _accepted(Accepted(event.origin))
+    del record["transport"]
+    record |= {
+        "client_id": event.client_id,
+        "protocol_version": event.protocol_version,
+        "keep_alive": event.keep_alive,
+        "effective_keep_alive": event.effective_keep_alive,
+        "limit_low_s": event.limit_low_s,
+        "limit_high_s": event.limit_high_s,
+        "clean_start": event.clean_start,
+        "session_present": event.session_present,
+        "will_present": event.will_present,
+        "connack_s": round(event.connack_s, 6),
+    }
+    return "info", "connection.established", record
+
+
+def _whose(event: KeepAliveLate | KeepAliveOverdue | PingUnanswered) -> Record:
+    return {
+        "conn_id": event.origin.conn_id,
+        "client_id": event.client_id,
+        "client_addr": event.origin.client_addr,
+    }
+
+
+def _late(event: KeepAliveLate) -> tuple[str, str, Record]:
+    record = _whose(event) | {
+        "gap_s": round(event.gap_s, 3),
+        "keep_alive": event.keep_alive,
+        "margin_s": _rounded(event.margin_s),
+        "late_gaps": event.late_gaps,
+        "suppressed": event.suppressed,
+    }
+    return "warning", "keep_alive.late", record
+
+
+def _overdue(event: KeepAliveOverdue) -> tuple[str, str, Record]:
+    record = _whose(event) | {
+        "silence_s": round(event.silence_s, 3),
+        "keep_alive": event.keep_alive,
+        "limit_low_s": event.limit_low_s,
+        "limit_high_s": event.limit_high_s,
+        "last_packet": event.last_packet,
+    }
+    return "warning", "keep_alive.overdue", record | _legs(event)
+
+
+def _unanswered(event: PingUnanswered) -> tuple[str, str, Record]:
+    record = _whose(event) | {
+        "ping_wait_s": round(event.ping_wait_s, 3),
+        "pings_open": event.pings_open,
+        "keep_alive": event.keep_alive,
+        "ping_rtt_max_ms": _rounded(event.ping_rtt_max_ms),
+    }
+    return "warning", "ping.unanswered", record | _legs(event)
+
+
+def _observer_failed(event: ObserverFailed) -> tuple[str, str, Record]:
+    record = {
+        "conn_id": event.origin.conn_id,
+        "client_addr": event.origin.client_addr,
+        "error": event.error,
+    }
+    return "error", "observer.failed", record
+
+
+def _legs(event: KeepAliveOverdue | PingUnanswered) -> Record:
+    return {"client_leg": _leg(event.client_leg), "broker_leg": _leg(event.broker_leg)}
+
+
+def _leg(leg: LegFacts | None) -> object:
+    return None if leg is None else _LEG.write(leg)
+
+
+def _known(record: Record) -> Record:
+    """The record without what is not known, as in the closing line."""
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 3)

@@ -1,0 +1,1 @@
+"""Tests of kaproxy; the folders mirror the source tree."""

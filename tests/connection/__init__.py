@@ -1,0 +1,1 @@
+"""Tests of kaproxy.connection: numbers in, events and evidence out."""

@@ -1,0 +1,1 @@
+"""Real brokers and clients, scripted peers, and network namespaces, as parts for the end-to-end tests."""

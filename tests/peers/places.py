@@ -1,0 +1,98 @@
+"""Where the parts lie, which of them this machine has, and ports nobody else takes.
+
+A missing part skips the tests that need it, loudly; with CI set it fails them instead. Ports come from
+below the kernel's ephemeral range, so that no outgoing connection of a neighbour can sit on one.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ROOT / ".peers"
+HERE = Path(__file__).resolve().parent
+NODE_PACKAGES = PARTS / "node"
+GO_CLIENT = PARTS / "go" / "paho-golang"
+SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+
+FIRST_PORT, LAST_PORT = 20_000, 31_000
+
+
+def program(name: str) -> str | None:
+    """Full path of a system program, also where only root's PATH has it."""
+    return shutil.which(name, path=SEARCH)
+
+
+def node_package(name: str) -> bool:
+    """Is this Node package (or alias) installed under the parts, and Node there to run it?"""
+    return program("node") is not None and (NODE_PACKAGES / "node_modules" / name).is_dir()
+
+
+@functools.cache
+def namespaces() -> bool:
+    """May this process make network namespaces and firewall rules in them?"""
+    return os.geteuid() == 0 and program("ip") is not None and program("nft") is not None and _made_one()
+
+
+def _made_one() -> bool:
+    ip, name = program("ip"), f"kaproxy-try-{os.getpid()}"
+    made = os.spawnv(os.P_WAIT, str(ip), ["ip", "netns", "add", name]) == 0
+    return made and os.spawnv(os.P_WAIT, str(ip), ["ip", "netns", "del", name]) == 0
+
+
+PARTS_NEEDED: dict[str, Callable[[], bool]] = {
+    "mosquitto": lambda: program("mosquitto") is not None,
+    "haproxy": lambda: program("haproxy") is not None,
+    "aedes": lambda: node_package("aedes"),
+    "mqttjs": lambda: node_package("mqtt"),
+    "mqttjs 5.8.0": lambda: node_package("mqtt580"),
+    "mqttjs 5.5.5": lambda: node_package("mqtt555"),
+    "paho.mqtt.golang": GO_CLIENT.is_file,
+    "network namespaces": namespaces,
+}
+
+
+def lacking(needs: frozenset[str]) -> list[str]:
+    """Which of the named parts this machine does not have."""
+    return sorted(need for need in needs if not PARTS_NEEDED[need]())
+
+
+def _ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
+    span = 500
+    base = FIRST_PORT + (worker * span) % (LAST_PORT - FIRST_PORT)
+    return itertools.cycle(range(base + os.getpid() % 100, base + span))
+
+
+_next_port = _ports()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port that could be bound a moment ago and that the kernel gives to nobody by itself."""
+    for _ in range(1000):
+        port = next(_next_port)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port")
+
+
+def listening() -> str:
+    """The kernel's table of IPv4 TCP sockets; a port can be found listening without connecting to it."""
+    return Path("/proc/net/tcp").read_text()
+
+
+def python() -> list[str]:
+    """The interpreter of this test run, as the start of a command."""
+    return [sys.executable, "-u"]

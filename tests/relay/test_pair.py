@@ -1,0 +1,377 @@
+"""Facts about bytes and endings on their way from one peer to the other."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+import trio
+
+from kaproxy.connection.events import KeepAliveOverdue
+from kaproxy.connection.facts import Ending, Side
+from tests.relay.rig import (
+    RecordingTracker,
+    Rig,
+    fill,
+    read_all,
+    read_exactly,
+    relaying,
+    reset,
+    send_all,
+    until,
+)
+
+BOTH_WAYS = pytest.mark.parametrize("source", [Side.CLIENT, Side.BROKER])
+Ends = tuple[trio.socket.SocketType, trio.socket.SocketType]
+
+
+async def ends(rig: Rig, source: Side) -> Ends:
+    """The peer that acts, and the one it acts on."""
+    client, broker = await rig.pair()
+    return (client, broker) if source is Side.CLIENT else (broker, client)
+
+
+@BOTH_WAYS
+async def test_bytes_arrive_as_sent_and_are_observed_once(source: Side) -> None:
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        await send_all(actor, b"\x10\x02hello")
+        assert await read_exactly(other, 7) == b"\x10\x02hello"
+        tracker = rig.trackers[0]
+        seen = tracker.client_bytes if source is Side.CLIENT else tracker.broker_bytes
+        assert bytes(seen) == b"\x10\x02hello"
+
+
+@BOTH_WAYS
+async def test_fin_arrives_as_fin_and_is_the_first_ending(source: Side) -> None:
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        await send_all(actor, b"last words")
+        actor.close()
+        assert await read_all(other) == (b"last words", "fin")
+        other.close()
+        line = await rig.line()
+        assert (line.closed_by, line.close_how) == (source.value, "fin")
+        await rig.gone()
+
+
+@BOTH_WAYS
+async def test_rst_arrives_as_rst_and_is_the_first_ending(source: Side) -> None:
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        reset(actor)
+        assert await read_all(other) == (b"", "rst")
+        line = await rig.line()
+        assert (line.closed_by, line.close_how) == (source.value, "rst")
+        await rig.gone()
+
+
+@BOTH_WAYS
+async def test_half_close_is_kept_and_the_other_direction_goes_on(source: Side) -> None:
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        actor.shutdown(trio.socket.SHUT_WR)
+        assert await read_all(other) == (b"", "fin")
+        for _ in range(3):
+            await send_all(other, b"still here")
+            assert await read_exactly(actor, 10) == b"still here"
+        other.close()
+        assert await read_all(actor) == (b"", "fin")
+        await rig.gone()
+        assert len(rig.closed) == 1
+
+
+@BOTH_WAYS
+async def test_bytes_before_a_reset_are_delivered_before_it(source: Side) -> None:
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        await send_all(actor, b"\xe0\x02\x8e\x00" * 100)
+        reset(actor)
+        assert await read_all(other) == (b"\xe0\x02\x8e\x00" * 100, "rst")
+        assert (await rig.line()).close_how == "rst"
+
+
+@BOTH_WAYS
+async def test_a_disconnect_before_a_reset_noticed_by_sending_is_still_observed_and_relayed(
+    source: Side,
+) -> None:
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        await send_all(actor, b"ready")
+        assert await read_exactly(other, 5) == b"ready"
+        await send_all(other, b"crossing")
+        await send_all(actor, b"\xe0\x01\x8e")
+        reset(actor)
+        assert await read_all(other) == (b"\xe0\x01\x8e", "rst")
+        tracker = rig.trackers[0]
+        seen = tracker.client_bytes if source is Side.CLIENT else tracker.broker_bytes
+        assert bytes(seen) == b"ready\xe0\x01\x8e"
+        line = await rig.line()
+        assert (line.closed_by, line.close_how) == (source.value, "rst")
+
+
+async def test_fin_then_data_then_rst_is_a_fin_and_the_late_data_was_seen() -> None:
+    async with relaying(post_mortem_s=1.0) as rig:
+        client, broker = await rig.pair()
+        broker.close()
+        assert await read_all(client) == (b"", "fin")
+        await send_all(client, b"\xc0\x00")
+        assert await read_all(client) == (b"", "fin")  # the reset comes after end of file was told
+        line = await rig.line()
+        assert (line.closed_by, line.close_how) == ("broker", "fin")
+        assert bytes(rig.trackers[0].client_bytes) == b"\xc0\x00"
+        await rig.gone()
+        with pytest.raises(OSError, match=r"Broken pipe|reset"):
+            for _ in range(100):
+                await client.send(b"\xc0\x00")
+                await trio.sleep(0.001)
+
+
+@BOTH_WAYS
+async def test_bytes_are_identical_under_random_chunking_and_a_slow_reader(source: Side) -> None:
+    rng = random.Random(11)
+    blob = rng.randbytes(6_000_000)
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+
+        async def send() -> None:
+            at = 0
+            while at < len(blob):
+                size = rng.choice([1, 2, 100, 1460, 9000, 65536, 200_000])
+                await send_all(actor, blob[at : at + size])
+                at += size
+            actor.close()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            received = bytearray()
+            while chunk := await other.recv(rng.choice([10, 3000, 65536])):
+                received += chunk
+        assert bytes(received) == blob
+        tracker = rig.trackers[0]
+        seen = tracker.client_bytes if source is Side.CLIENT else tracker.broker_bytes
+        assert bytes(seen) == blob
+
+
+async def test_both_directions_at_once_are_identical() -> None:
+    blobs = [random.Random(n).randbytes(2_000_000) for n in (1, 2)]
+    async with relaying() as rig:
+        both = await rig.pair()
+        received: dict[int, bytes] = {}
+
+        async def send(n: int) -> None:
+            await send_all(both[n], blobs[n])
+            both[n].shutdown(trio.socket.SHUT_WR)
+
+        async def receive(n: int) -> None:
+            received[n], _ = await read_all(both[n])
+
+        async with trio.open_nursery() as nursery:
+            for n in (0, 1):
+                nursery.start_soon(send, n)
+                nursery.start_soon(receive, n)
+        assert (received[1], received[0]) == (blobs[0], blobs[1])
+        await rig.gone()
+
+
+async def test_a_peer_that_does_not_read_stops_the_other_and_is_measured() -> None:
+    async with relaying() as rig:
+        client, broker = await rig.pair()
+        sent = await fill(broker)
+        pair = next(iter(rig.relay._poller.pairs()))  # type: ignore[union-attr]
+        assert pair.client.held is not None
+        assert len(pair.client.held) <= 65536
+        broker.shutdown(trio.socket.SHUT_WR)
+        await until(lambda: pair.first_at is not None)
+        line = await rig.line()
+        assert line.closed_by == "broker"
+        assert line.client_leg.stalled_now
+        assert line.client_leg.stalled_s > 0.1
+        assert line.client_leg.unsent is not None
+        assert line.client_leg.unsent > 65536
+        assert line.relay.dwell_max_s > 0.1
+        data, how = await read_all(client)
+        assert (len(data), how) == (sent, "fin")
+        client.close()
+        await rig.gone()
+
+
+async def test_a_reset_by_a_peer_that_is_not_read_is_noticed_at_once() -> None:
+    async with relaying(linger_s=5.0) as rig:
+        client, broker = await rig.pair()
+        await fill(broker)
+        reset(broker)
+        line = await rig.line()
+        assert (line.closed_by, line.close_how) == ("broker", "rst")
+        client.close()
+        await rig.gone()
+
+
+async def test_an_idle_half_closed_pair_does_not_spin() -> None:
+    async with relaying() as rig:
+        client, broker = await rig.pair()
+        broker.shutdown(trio.socket.SHUT_WR)
+        assert await read_all(client) == (b"", "fin")
+        assert await turns_in(rig, 0.2) < 20
+        await fill(client)
+        reset(client)
+        await until(lambda: bool(rig.closed))
+        assert await turns_in(rig, 0.2) < 400  # it looks, at growing intervals, whether the bytes arrived
+
+
+async def turns_in(rig: Rig, seconds: float) -> int:
+    """How many batches the poller serves in that time."""
+    poller = rig.relay._poller
+    assert poller is not None
+    turns = 0
+    original = poller._turn
+
+    def counted(ready: list[tuple[int, int]]) -> float:
+        nonlocal turns
+        turns += 1
+        return original(ready)
+
+    poller._turn = counted  # type: ignore[method-assign]
+    await trio.sleep(seconds)
+    poller._turn = original  # type: ignore[method-assign]
+    return turns
+
+
+@BOTH_WAYS
+async def test_the_relay_outlives_its_observer(source: Side) -> None:
+    async with relaying() as rig:
+        rig.prepare = lambda tracker: tracker.fail_on.update({"from_client", "from_broker"})
+        actor, other = await ends(rig, source)
+        for _ in range(5):
+            await send_all(actor, b"abc")
+            assert await read_exactly(other, 3) == b"abc"
+        assert len(rig.trackers[0].named("observer_failed")) == 1
+        actor.close()
+        assert await read_all(other) == (b"", "fin")
+        other.close()
+        await rig.gone()
+        assert len(rig.closed) == 1
+
+
+EVERY_CALL = {
+    "from_client",
+    "from_broker",
+    "broker_connected",
+    "leg_ended",
+    "observer_failed",
+    "next_look",
+    "close",
+}
+
+
+async def test_a_tracker_that_fails_in_everything_costs_only_the_story() -> None:
+    async with relaying() as rig:
+        rig.prepare = lambda tracker: tracker.fail_on.update(EVERY_CALL)
+        client, broker = await rig.pair()
+        await send_all(client, b"abc")
+        assert await read_exactly(broker, 3) == b"abc"
+        broker.close()
+        assert await read_all(client) == (b"", "fin")
+        client.close()
+        line = await rig.line()
+        await rig.gone()
+        assert (line.closed_by, line.close_how) == ("broker", "fin")
+        assert line.observer_error is not None
+        assert "RuntimeError" in line.observer_error
+        assert len(rig.closed) == 1
+
+
+async def test_a_tracker_that_cannot_be_made_does_not_stop_the_relay() -> None:
+    async with relaying() as rig:
+
+        def fail(_tracker: RecordingTracker) -> None:
+            raise ValueError("no tracker")
+
+        rig.prepare = fail
+        client, broker = await rig.pair()
+        await send_all(client, b"abc")
+        assert await read_exactly(broker, 3) == b"abc"
+        client.close()
+        broker.close()
+        line = await rig.line()
+        assert line.observer_error == "ValueError: no tracker"
+        await rig.gone()
+        assert len(rig.closed) == 1
+
+
+async def test_a_fault_in_one_connection_ends_that_one_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with relaying() as rig:
+        client, _broker = await rig.pair()
+        other_client, other_broker = await rig.pair()
+        pair = next(p for p in rig.relay._poller.pairs() if p.witness.origin is rig.accepted[0])  # type: ignore[union-attr]
+        monkeypatch.setattr(type(pair), "read_end", _raise_for(pair), raising=True)
+        client.close()
+        line = await rig.line()
+        assert line.closed_by == "proxy"
+        assert line.proxy_action == "error"
+        assert "ZeroDivisionError" in (line.proxy_detail or "")
+        await send_all(other_client, b"fine")
+        assert await read_exactly(other_broker, 4) == b"fine"
+        assert rig.relay.live == 1
+
+
+def _raise_for(pair: object) -> object:
+    def read(self: object, leg: object, now: float) -> None:
+        if self is pair:
+            raise ZeroDivisionError("broken")
+
+    return read
+
+
+async def test_a_suspicion_carries_what_the_kernel_says_of_both_legs() -> None:
+    async with relaying() as rig:
+
+        def suspicious(tracker: RecordingTracker) -> None:
+            tracker.look_at = tracker.opened + 0.02
+            tracker.suspicions = (
+                KeepAliveOverdue(tracker.origin, "c1", 1.6, 1, 1.5, 1.5, "PINGREQ"),
+            )
+
+        rig.prepare = suspicious
+        await rig.pair()
+        await until(lambda: any(isinstance(event, KeepAliveOverdue) for event in rig.events))
+        overdue = next(event for event in rig.events if isinstance(event, KeepAliveOverdue))
+        assert overdue.client_leg is not None
+        assert overdue.client_leg.unacked == 0
+        assert overdue.client_leg.last_ack_s is not None
+        assert overdue.broker_leg is not None
+        assert overdue.broker_leg.rtt_ms is not None
+
+
+async def test_a_tracker_stuck_at_its_deadline_does_not_keep_the_timer_busy() -> None:
+    async with relaying() as rig:
+
+        def stuck(tracker: RecordingTracker) -> None:
+            tracker.look_at = tracker.opened
+            tracker.suspicions = ()
+            tracker.look = lambda _now: tracker.calls.append(("look",)) or ()  # type: ignore[method-assign,func-returns-value,assignment]
+
+        rig.prepare = stuck
+        await rig.pair()
+        tracker = rig.trackers[0]
+        await until(lambda: len(tracker.named("look")) >= 3)
+        assert tracker.look_at != math.inf
+        looks = len(tracker.named("look"))
+        await trio.sleep(0.1)
+        assert len(tracker.named("look")) - looks <= 12
+
+
+async def test_the_order_of_endings_is_the_order_they_are_told_in() -> None:
+    async with relaying() as rig:
+        client, broker = await rig.pair()
+        broker.close()
+        assert await read_all(client) == (b"", "fin")
+        client.close()
+        line = await rig.line()
+        told = [call[1:] for call in rig.trackers[0].named("leg_ended")]
+        assert told == [(Side.BROKER, Ending.FIN), (Side.CLIENT, Ending.FIN)]
+        assert line.broker_leg.ended_s is not None
+        assert line.client_leg.ended_s is not None
+        assert line.broker_leg.ended_s <= line.client_leg.ended_s
+        assert line.client_leg.fin_acked is True
