@@ -43,6 +43,11 @@ def relay_us(answer: dict[str, Any]) -> float:
     return float(1e6 * answer["relay_cpu_s"] / max(1, answer["done"]))
 
 
+def relay_us_per_megabyte(answer: dict[str, Any]) -> float:
+    """CPU time of the relay per megabyte (10^6) that reached the broker, microseconds."""
+    return float(1e12 * answer["relay_cpu_s"] / max(1, answer["bytes"]))
+
+
 def megabytes(answer: dict[str, Any]) -> float:
     """Megabytes (10^6) per second that reached the broker."""
     return float(answer["bytes"] / answer["seconds"] / 1e6)
@@ -57,7 +62,7 @@ class Experiment:
     figures: tuple[Figure, ...]
     quick: dict[str, object] = field(default_factory=dict)
     relays: tuple[str, ...] = ("direct", "haproxy", "kaproxy")
-    pairs: int = 5
+    pairs: int = 4
 
     def sample(self, generator: Generator, relay: Running, quick: bool, cores: str | None) -> Sample:
         """Puts the load on `relay` once and reads every figure off it."""
@@ -106,6 +111,7 @@ def process_clock(pid: int) -> int:
     return (~pid << 3) | 2
 
 
+MEGABYTE_CPU = Figure("cpu", "  relay CPU per MB", "us", relay_us_per_megabyte, more_is_better=False)
 ROUND_TRIPS = "round trips, 100-byte PUBLISH"
 EXPERIMENTS = (
     Experiment(
@@ -146,19 +152,22 @@ EXPERIMENTS = (
     Experiment(
         "stream_small",
         {"mode": "stream", "conns": 50, "frame": 110, "seconds": 1.5},
-        (Figure("rate", "streamed, 110-byte PUBLISH", "MB/s", megabytes, bar=0.6),),
+        (Figure("rate", "streamed, 110-byte PUBLISH", "MB/s", megabytes, bar=0.6), MEGABYTE_CPU),
         {"seconds": 1.0},
     ),
     Experiment(
         "stream_mixed",
         {"mode": "stream", "conns": 50, "frame": 110, "mixed": 1, "seconds": 1.5},
-        (Figure("rate", "streamed, PUBLISH of 27 to 192 bytes mixed", "MB/s", megabytes, bar=0.6),),
+        (
+            Figure("rate", "streamed, PUBLISH of 27 to 192 bytes mixed", "MB/s", megabytes, bar=0.6),
+            MEGABYTE_CPU,
+        ),
         {"seconds": 1.0},
     ),
     Experiment(
         "stream_large",
         {"mode": "stream", "conns": 50, "frame": 65536, "seconds": 1.5},
-        (Figure("rate", "streamed, 64 KB PUBLISH", "MB/s", megabytes, bar=1.0),),
+        (Figure("rate", "streamed, 64 KB PUBLISH", "MB/s", megabytes, bar=1.0), MEGABYTE_CPU),
         {"seconds": 1.0},
     ),
     Experiment(

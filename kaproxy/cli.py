@@ -131,7 +131,7 @@ def check(config: str | None, **given: str | None) -> None:
 @main.command()
 @click.argument("name", metavar="CAUSE")
 def explain(name: str) -> None:
-    """What a cause, a root or a cause/root of a closing line means, what it rests on, and who has to act."""
+    """What a cause, root, cause/root or code of a closing line means, and who has to act."""
     from kaproxy.explain import UnknownNameError
     from kaproxy.explain import explain as explained
 
@@ -143,10 +143,13 @@ def explain(name: str) -> None:
 
 
 @main.command()
-@click.option("--broker", default="auto", show_default=True, help="The broker to play with.")
-@click.option("--fast", is_flag=True, help="Only what takes seconds.")
-def demo(broker: str, fast: bool) -> None:
+@click.argument("only", nargs=-1, metavar="[SCENARIO]...")
+@click.option(
+    "--broker", default="auto", show_default=True, metavar="rumqttd|mosquitto|auto", help="Who serves."
+)
+@click.option("--fast", is_flag=True, help="Leave out what waits until somebody loses patience.")
+def demo(only: tuple[str, ...], broker: str, fast: bool) -> None:
     """Embedded broker, real clients, every way to drop: what happened, and what kaproxy said."""
-    from kaproxy.demo import main as play
+    from kaproxy.demo.play import play
 
-    sys.exit(play(broker, fast))
+    sys.exit(play(broker, only, fast=fast))

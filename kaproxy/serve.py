@@ -43,6 +43,13 @@ RELOADABLE = frozenset(
 )
 
 
+def with_reloaded(before: Config, after: Config) -> Config:
+    """The configuration in force after a reload: `before` but for what SIGHUP can change."""
+    log = before.log.model_copy(update={"level": after.log.level, "frames": after.log.frames})
+    update = {"broker_profile": after.broker_profile, "warnings": after.warnings, "log": log}
+    return before.model_copy(update=update)
+
+
 class StartError(Exception):
     """The proxy could not start; the message is one line for the person at the terminal."""
 
@@ -90,7 +97,8 @@ class Service:
     """One proxy process, from the bound socket to its last line."""
 
     def __init__(self, loaded: Loaded, log: Log, load_again: Callable[[], Loaded]) -> None:
-        self._loaded = loaded
+        self._path = loaded.path
+        self._config = loaded.config  # what is in force
         self._log = log
         self._load_again = load_again
         self._policy = policy_of(loaded.config)
@@ -130,7 +138,7 @@ class Service:
     def _started(self, bound: tuple[str, int]) -> None:
         self._listen = str(Address(*bound))
         self._started_at = time.monotonic()
-        process: dict[str, Any] = {"config_file": self._loaded.path, "pid": os.getpid()}
+        process: dict[str, Any] = {"config_file": self._path, "pid": os.getpid()}
         self._log.write("info", "proxy.started", self._target() | process)
 
     def _what_failed(self, error: OSError | ResolveError) -> str:
@@ -139,7 +147,7 @@ class Service:
             return str(error)
         number = error.errno or 0  # below 0 where a name does not resolve
         why = os.strerror(number) if number > 0 else error.strerror
-        return f"cannot listen on {self._loaded.config.listen}: {why}"
+        return f"cannot listen on {self._config.listen}: {why}"
 
     async def _follow_signals(self, received: AsyncIterator[int], scope: trio.CancelScope) -> None:
         stopping = False
@@ -156,7 +164,7 @@ class Service:
         record = {
             "signal": name,
             "connections_live": self._relay.live,
-            "drain_s": self._loaded.config.timeouts.drain,
+            "drain_s": self._config.timeouts.drain,
         }
         self._log.write("info", "proxy.stopping", record)
         self._relay.drain()
@@ -170,9 +178,10 @@ class Service:
             problems = [str(problem) for problem in error.problems]
             self._log.write("error", "proxy.reload_failed", {"problems": problems})
             return
-        changed = changed_keys(self._loaded.config, after.config)
-        self._log.set_level(after.config.log.level)
-        self._policy = policy_of(after.config)
+        changed = changed_keys(self._config, after.config)
+        self._config = with_reloaded(self._config, after.config)
+        self._log.set_level(self._config.log.level)
+        self._policy = policy_of(self._config)
         record = {
             "changed": [key for key in changed if key in RELOADABLE],
             "needs_restart": [key for key in changed if key not in RELOADABLE],
@@ -180,7 +189,7 @@ class Service:
         self._log.write("info", "proxy.reloaded", record)
 
     def _target(self) -> dict[str, Any]:
-        config = self._loaded.config
+        config = self._config
         return {
             "version": __version__,
             "listen": self._listen,

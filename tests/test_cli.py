@@ -168,8 +168,20 @@ def test_explain_tells_a_root_under_each_cause_that_has_it() -> None:
 def test_explain_of_what_is_unknown_is_exit_code_2_with_the_list(name: str) -> None:
     result = kaproxy_("explain", name)
     assert result.returncode == 2
-    assert f"no cause or root is called {name}" in result.stderr
+    assert f"no cause, root or code is called {name}" in result.stderr
     assert "broker_closed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cE", "the client's silence ran out"),
+        ("banned", 'CONNACK: "Banned".'),
+        ("connect_refused/bad_user_name_or_password", "Wrong credentials."),
+    ],
+)
+def test_explain_knows_codes_and_the_reasons_of_a_refusal(name: str, words: str) -> None:
+    assert words in kaproxy_("explain", name).stdout
 
 
 def test_explain_suggests_the_nearest_name() -> None:
@@ -278,6 +290,27 @@ def test_sighup_reopens_the_log_and_reads_the_configuration_again(tmp_path: Path
             assert proxy.said("connection.accepted")["level"] == "debug"
         client.close()
         upstream.close()
+        config.write_text(config.read_text().replace('"debug"', '"info"'))
+        proxy.process.send_signal(signal.SIGHUP)
+        again = proxy.said("proxy.reloaded", 2)
+        assert (again["changed"], again["needs_restart"]) == (["log.level"], ["limits.backlog"])
+
+
+def test_what_sighup_takes_over_is_exactly_what_is_told_to_be_reloadable() -> None:
+    from kaproxy.config import KEYS, Config
+    from kaproxy.serve import RELOADABLE, with_reloaded
+    from kaproxy.settings.sample import changed_keys
+    from kaproxy.settings.sources import load
+
+    other = {"KAPROXY_LISTEN": "h:1", "KAPROXY_UPSTREAM": "h:2", "KAPROXY_BROKER_PROFILE": "aedes"}
+    other |= {"KAPROXY_LOG_FORMAT": "logfmt", "KAPROXY_LOG_LEVEL": "error", "KAPROXY_LOG_BUFFER": "1MiB"}
+    for key in KEYS.values():
+        shown = {"0": "1", "10s": "11s", "60s": "61s", "1m": "61s", "1.0": "2.0", "default": "x", "1": "x"}
+        default = key.kind.show(key.default).strip('"')
+        other.setdefault(key.variable, shown.get(default, "7s" if default.endswith("s") else "7"))
+    after = load(None, other, {}).config
+    assert changed_keys(Config(), after) == list(KEYS)
+    assert set(changed_keys(Config(), with_reloaded(Config(), after))) == RELOADABLE
 
 
 def test_sighup_with_errors_keeps_the_old_configuration_and_tells_them(tmp_path: Path) -> None:

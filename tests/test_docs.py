@@ -29,4 +29,7 @@ def test_written_pages_are_not_stale(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["--check", "--root", str(tmp_path)]).exit_code == 0
     (tmp_path / "docs" / "log-schema.md").write_text("old")
     result = CliRunner().invoke(main, ["--check", "--root", str(tmp_path)])
-    assert (result.exit_code, result.stderr) == (1, "docs/log-schema.md is stale: run python -m kaproxy.docs\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "docs/log-schema.md is stale: run python -m kaproxy.docs\n",
+    )

@@ -75,6 +75,15 @@ def _stacked(*words: str | None) -> str:
     return "\n".join(word for word in words if word)
 
 
+def progress(runs: Sequence[Run]) -> Table:
+    """A line per scenario while they run; short enough for a small terminal."""
+    shown = Table.grid(padding=(0, 1))
+    shown.add_column(width=3)
+    for run in runs:
+        shown.add_row(_mark(run), Text(run.scenario.what), Text(run.said, no_wrap=True, overflow="ellipsis"))
+    return shown
+
+
 class Screen:
     """Shows progress and results on one console."""
 
@@ -82,7 +91,6 @@ class Screen:
         """`runs` is looked at again whenever something is shown."""
         self.console = console
         self.runs = runs
-        self._live: Live | None = None
 
     @contextmanager
     def showing(self) -> Iterator[None]:
@@ -91,7 +99,7 @@ class Screen:
             yield
             return
         with Live(
-            get_renderable=lambda: table(self.runs),
+            get_renderable=lambda: progress(self.runs),
             console=self.console,
             refresh_per_second=4,
             transient=True,
@@ -109,14 +117,17 @@ class Screen:
     def result(self) -> None:
         """The whole table, and how many were right."""
         self.console.print(table(self.runs))
-        right = sum(run.right for run in self.runs)
-        self.console.print(f"{right} of {len(self.runs)} right\n")
         for run in self.runs:
             if not run.right:
                 wanted = f"{run.scenario.cause} / {run.scenario.root}"
                 self.console.print(
                     f"[red]{run.scenario.name}[/]: expected {wanted}, got {run.said}", soft_wrap=True
                 )
+
+    def score(self, took_s: float) -> None:
+        """The last line: how many were right, and how long it took in seconds."""
+        right = sum(run.right for run in self.runs)
+        self.console.print(f"{right} of {len(self.runs)} right, in {took_s:.0f} s")
 
     def explain(self, line: Line, warnings: Sequence[Line]) -> None:
         """One connection's lines in full: the warnings before the drop, and the closing line with its meanings."""
@@ -130,12 +141,17 @@ class Screen:
         self.console.print(_fields(line))
 
 
+_TOLD = {"explanation", "advice"}  # stand above the table
+
+
 def _fields(line: Line) -> Table:
     shown = Table(show_header=True, expand=False)
     for heading in ("field", "value", "means"):
         shown.add_column(heading, overflow="fold")
     described = events()["connection.closed"].fields
-    known = [field for field in described if line.get(field.name) not in (None, [], {})]
+    known = [
+        field for field in described if field.name not in _TOLD and line.get(field.name) not in (None, [], {})
+    ]
     for _group, fields in groupby(known, key=attrgetter("group")):
         shown.add_section()
         for field in fields:

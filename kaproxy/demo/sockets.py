@@ -1,7 +1,7 @@
 """Scripted clients: a socket that does exactly what a script says, also what no library would do.
 
-`vanish` and `lose_what_comes` make the kernel drop segments that arrive for the socket before TCP sees them: to the
-other end the device, or its line, is gone. They are socket filters (classic BPF) and need no root (Linux).
+`Scripted.vanish` makes the kernel drop what arrives for the socket before TCP sees it: to the other end the device is
+gone. It is a socket filter and needs no root (Linux).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
@@ -20,18 +20,7 @@ from kaproxy.demo.children import Proxy
 SO_ATTACH_FILTER = getattr(socket, "SO_ATTACH_FILTER", 26)
 SMALL_BUFFER = 4096
 
-# (code, jump if true, jump if false, operand); the packet starts at its TCP header
-DROP_ALL = ((0x06, 0, 0, 0),)  # return 0
-DROP_PAYLOAD = (
-    (0x30, 0, 0, 12),  # A = the byte of the data offset
-    (0x74, 0, 0, 2),  # A >>= 2
-    (0x54, 0, 0, 0x3C),  # A &= 0x3c: the length of the TCP header
-    (0x07, 0, 0, 0),  # X = A
-    (0x80, 0, 0, 0),  # A = the length of the segment
-    (0x2D, 0, 1, 0),  # if A > X
-    (0x06, 0, 0, 0),  # return 0: it carries payload
-    (0x06, 0, 0, 0xFFFFFFFF),  # else return all of it
-)
+DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # classic BPF: return 0 bytes of every segment
 
 
 class Scripted:
@@ -70,15 +59,8 @@ class Scripted:
 
     def vanish(self) -> None:
         """From now on nothing arrives, so nothing is acknowledged: the device is gone."""
-        self._filter(DROP_ALL)
-
-    def lose_what_comes(self) -> None:
-        """From now on no byte arrives, while acknowledgements still pass: one direction of the line is lost."""
-        self._filter(DROP_PAYLOAD)
-
-    def _filter(self, instructions: Sequence[tuple[int, int, int, int]]) -> None:
-        code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *item) for item in instructions))
-        program = struct.pack("HP", len(instructions), ctypes.addressof(code))
+        code = ctypes.create_string_buffer(DROP_ALL)
+        program = struct.pack("HP", 1, ctypes.addressof(code))  # one instruction, and where it is
         self.stream.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 

@@ -80,7 +80,7 @@ CAUSES: tuple[Row, ...] = (
         "DISCONNECT 0x8E; or: such a CONNECT passed here at most 1 s before the broker closed this connection.",
         "keep_alive_timeout of a dead connection whose device reconnects at that moment; broker_closed, where the "
         "rival does not come through kaproxy.",
-        "Compare the addresses: do two clients share the identifier, or did one come back over a dead connection?",
+        "Compare the addresses: two clients with one identifier, or one that came back?",
     ),
     Row(
         Cause.PACKET_REJECTED,

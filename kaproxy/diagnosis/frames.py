@@ -1,9 +1,9 @@
 """A flight recorder's entry as one short string, and back: "-15.002 C PINGREQ 2".
 
-time (seconds from the first ending, to the millisecond), direction (`C` from the client, `b` from the broker),
-control packet, flags where they are not the usual ones, size in bytes, `#` packet identifier, `x` how many in
-one run. The flags of PUBLISH are QoS, `d` for DUP and `r` for RETAIN ("q1dr"); of other packets "f" and a
-hexadecimal digit. Only the standard's packet names are known here.
+Time in seconds from the first ending (to the millisecond, from 100 s on to a tenth), direction (`C` from the
+client, `b` from the broker), control packet, flags where they are not the usual ones, size in bytes, `#` packet
+identifier, `x` how many in one run. The flags of PUBLISH are QoS, `d` for DUP and `r` for RETAIN ("q1dr"); of
+other packets "f" and a hexadecimal digit. Only the standard's packet names are known here.
 Read next: `record.py`.
 """
 
@@ -17,6 +17,7 @@ from kaproxy.mqtt.codes import PACKET_NAMES, REQUIRED_FLAGS, PacketType
 _USUAL = tuple(REQUIRED_FLAGS.get(PacketType(kind), 0) for kind in range(16))
 _PUBLISH = int(PacketType.PUBLISH)
 _DUP, _RETAIN = 0x08, 0x01
+_LONG_AGO_S = 100.0
 _KINDS = {name: kind for kind, name in enumerate(PACKET_NAMES)}
 
 FORM = '"-15.002 C PINGREQ 2", "-1.5 b PUBLISH q1r 230 #7 x3"'
@@ -26,10 +27,10 @@ _FORM = re.compile(
 
 
 def pack(frame: Frame) -> str:
-    """The entry as text; times are rounded to the millisecond."""
+    """The entry as text; times are rounded as said above."""
     ago = frame.ago_s
     parts = [
-        f"{'+' if ago < 0 else '-'}{abs(ago):.3f}",
+        f"{'+' if ago < 0 else '-'}{abs(ago):.{1 if abs(ago) >= _LONG_AGO_S else 3}f}",
         "C" if frame.from_client else "b",
         PACKET_NAMES[frame.first_byte >> 4],
     ]

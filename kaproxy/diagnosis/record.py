@@ -1,14 +1,16 @@
 """The flat record of a closed connection: evidence and verdict under the names of the log line, and back.
 
-What is not known is left out. Durations keep six decimals, milliseconds three, frames whole milliseconds;
-but for that, `from_record(to_record(evidence, verdict)) == evidence`, so old lines can be judged by new rules.
-Time stamp, level, event, schema and worker are the log's own and not made here; reading ignores them.
+What is not known is left out, and to keep lines short what is usual (`USUAL` and `ZEROS` in `shapes.py`) and what
+another field says (`SILENCES`). Durations keep six decimals, milliseconds three, frames what `frames.py` says; but
+for that, `from_record(to_record(evidence, verdict)) == evidence`, so old lines can be judged by new rules. Time
+stamp, level, event, schema and worker are the log's own and not made here; reading ignores them.
 Read next: `shapes.py` for the fields, `kinds.py` for their values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Origin, RelayFacts
@@ -26,6 +28,8 @@ _NEEDED = (
     *(name for name, _ in ORIGIN if name != "transport"),
     *(name for name, _ in FACTS),
 )
+#: Left out where they say what silence_s says, as first_disconnect is where closed_by says it.
+SILENCES = ("silence_counted_s", "downlink_gap_s")
 _MS = 1000.0
 
 
@@ -37,8 +41,12 @@ def to_record(evidence: Evidence, verdict: Verdict) -> dict[str, object]:
     put(record, evidence, FACTS)
     _put_reason(record, evidence)
     put(record, evidence, STATED)
+    if evidence.close_how == "disconnect":
+        _leave_out_repeated(record, "closed_by", ("first_disconnect",))
     _put_verdict(record, verdict)
     put(record, evidence, MEASURED)
+    if evidence.silence_s is not None:
+        _leave_out_repeated(record, "silence_s", SILENCES)
     record["relay_dwell_max_ms"] = round(evidence.relay.dwell_max_s * _MS, 3)
     record["loop_lag_max_ms"] = round(evidence.relay.lag_max_s * _MS, 3)
     put(record, evidence, STORY)
@@ -59,6 +67,7 @@ def from_record(record: Mapping[str, object]) -> Evidence:
         **take(record, MEASURED),
         **take(record, STORY),
     }
+    _put_back(record, found)
     return Evidence(origin=Origin(**take(record, ORIGIN)), relay=_relay(record), **found)
 
 
@@ -82,6 +91,29 @@ def _put_verdict(record: dict[str, object], verdict: Verdict) -> None:
     record["ruled_out"] = [{"cause": str(each.cause), "because": each.because} for each in verdict.ruled_out]
     if verdict.would_settle is not None:
         record["would_settle"] = verdict.would_settle
+
+
+def _leave_out_repeated(record: dict[str, object], said: str, names: tuple[str, ...]) -> None:
+    """What `said` says already is left out; what is not known is then written as null."""
+    for name in names:
+        if record.get(name) == record[said]:
+            del record[name]
+        else:
+            record.setdefault(name, None)
+
+
+def _put_back(record: Mapping[str, object], found: dict[str, Any]) -> None:
+    """What was left out because another field says it."""
+    if found["close_how"] == "disconnect" and found["closed_by"] in ("client", "broker"):
+        _put_back_from(record, found, "closed_by", ("first_disconnect",))
+    if "silence_s" in found:
+        _put_back_from(record, found, "silence_s", SILENCES)
+
+
+def _put_back_from(
+    record: Mapping[str, object], found: dict[str, Any], said: str, names: tuple[str, ...]
+) -> None:
+    found.update((name, found[said]) for name in names if name not in record)
 
 
 def _relay(record: Mapping[str, object]) -> RelayFacts:

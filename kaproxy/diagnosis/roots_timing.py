@@ -16,7 +16,7 @@ KEEP_ALIVE_ROOTS: tuple[Row, ...] = (
         "The device or the path to it is gone.",
         "The client's kernel acknowledges neither the forwarded FIN nor the bytes before it; they are sent again.",
         "client_hung: there the kernel acknowledges.",
-        "Look at the device's power, radio and network; the MQTT client is not at fault.",
+        "Look at the device's power, radio and network.",
     ),
     Row(
         "client_hung",
@@ -24,7 +24,7 @@ KEEP_ALIVE_ROOTS: tuple[Row, ...] = (
         "The device is there, its MQTT loop does not run.",
         "The client's kernel acknowledges the forwarded FIN, the client used to ping, and it neither sends nor closes.",
         "client_unreachable; never_pinged, where it has not pinged before either.",
-        "See what blocks the MQTT loop: a callback, a lock, a sleep, a suspended process.",
+        "See what blocks the MQTT loop: a callback, a lock, a sleep.",
     ),
     Row(
         "client_not_reading",
@@ -48,7 +48,7 @@ KEEP_ALIVE_ROOTS: tuple[Row, ...] = (
         "The client's library counts received packets as a reason not to ping.",
         "The broker kept sending during the whole silence, the client took it, and closed after the broker did.",
         "client_hung: a client that does not react may be either.",
-        "Update the client library: PINGREQ is due when nothing was *sent* for a Keep Alive.",
+        "Update the client library: only what it sends may postpone PINGREQ.",
     ),
     Row(
         "pinged_late",
@@ -56,7 +56,7 @@ KEEP_ALIVE_ROOTS: tuple[Row, ...] = (
         "The client pings later than the broker waits.",
         "A control packet came from the client just after the broker's ending; or it had pinged at the limit before.",
         "client_hung, where nothing comes.",
-        "Raise the Keep Alive above the library's tick, or update it to one that pings in time.",
+        "Raise the Keep Alive, or update the library to one that pings in time.",
     ),
     Row(
         "upload_starved",

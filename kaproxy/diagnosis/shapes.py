@@ -1,7 +1,8 @@
 """The fields of the evidence in the log record, in the order of the closing line: a table and its two readers.
 
-Names are those of the evidence. What is None is left out of a record; what is left out takes the evidence's
-default when read. `docs/log-schema.md` gives each field its meaning.
+Names are those of the evidence. What is None is left out of a record, and so are a few fields at their usual
+value (`USUAL`), to keep lines short; what is left out takes the evidence's default when read.
+`docs/log-schema.md` gives each field its meaning.
 Read next: `record.py`, which puts the groups together.
 """
 
@@ -34,11 +35,25 @@ Group: TypeAlias = tuple[tuple[str, Kind], ...]
 _PEER = one_of("client", "broker")
 
 
+#: Fields that are left out at these values, which are their defaults: nothing happened that they could tell of.
+USUAL: dict[str, object] = {
+    "counts": "packets",
+    "downlink_in_silence": 0,
+    "pings_open": 0,
+    "inflight_from_client": 0,
+    "inflight_from_broker": 0,
+    "closed_within_1s": 1,
+    "oddities": (),
+    "stalled_s": 0.0,
+    "stalled_now": False,
+}
+
+
 def put(record: dict[str, object], source: object, group: Group) -> None:
     """Write a group's fields of `source` into the record."""
     for name, kind in group:
         value = getattr(source, name)
-        if value is not None:
+        if value is not None and (name not in USUAL or value != USUAL[name]):
             record[name] = kind.write(value)
 
 
@@ -75,11 +90,36 @@ def _part(made: type[Any], group: Group) -> Kind:
 
 _MAY_BE_NONE = frozenset({"size"})
 
+#: Left out of a leg at 0 where its `window` is there, since then the kernel was asked.
+ZEROS = ("unsent", "unacked", "retransmits", "backoff")
+
+
+def _without_zeros(made: type[Any], group: Group) -> Kind:
+    """A leg: the kernel's zeros are left out, and put back where it was asked."""
+    whole = _part(made, group)
+
+    def write(value: object) -> object:
+        part = whole.write(value)
+        if isinstance(part, dict) and "window" in part:
+            for name in ZEROS:
+                if part.get(name) == 0:
+                    del part[name]
+                else:
+                    part.setdefault(name, None)
+        return part
+
+    def read(field: str, value: object) -> Any:
+        asked = isinstance(value, Mapping) and value.get("window") is not None
+        return whole.read(field, {**dict.fromkeys(ZEROS, 0), **value} if asked else value)  # type: ignore[dict-item]
+
+    return Kind(write, read)
+
+
 _SIGHTING = _part(Sighting, (("packet", TEXT), ("ago_s", SECONDS)))
 _PARTIAL = _part(PartialPacket, (("packet", TEXT), ("size", WHOLE), ("seen", WHOLE)))
 _LATE = _part(Late, (("packet", TEXT), ("after_s", SECONDS)))
 _RIVAL = _part(Rival, (("conn_id", TEXT), ("client_addr", TEXT), ("gap_s", SECONDS)))
-_LEG = _part(
+_LEG = _without_zeros(
     LegFacts,
     (
         ("ending", member_of(Ending)),

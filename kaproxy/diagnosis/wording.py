@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Phase
+from kaproxy.connection.keepalive import Counts
 from kaproxy.diagnosis.verdict import RuledOut
 
 _WHO = {"client": "The client", "broker": "The broker", "proxy": "kaproxy", "unknown": "Nobody seen"}
@@ -21,6 +22,7 @@ _HOW = {
     "tls_alert": "sent a TLS alert",
     "local": "ended the connection",
 }
+_DIALED = {"timed_out": "did not answer the dial", "unreachable": "could not be dialed"}
 _WHEN = {
     Phase.ACCEPTED: " just accepted",
     Phase.PROXY_HEADER: " before its PROXY header was complete",
@@ -48,19 +50,18 @@ def counted(number: int, noun: str) -> str:
 
 def ending(evidence: Evidence) -> str:
     """Who ended the connection, how and when, as a sentence."""
-    who = _WHO.get(evidence.closed_by, _WHO["unknown"])
+    who, when = _WHO.get(evidence.closed_by, _WHO["unknown"]), _WHEN.get(evidence.phase, "")
     how = _HOW.get(evidence.close_how, "ended it")
-    return f"{who} {how} after {seconds(evidence.duration_s)}{_WHEN.get(evidence.phase, '')}."
+    if evidence.phase is Phase.DIALING and evidence.closed_by == "broker":
+        how, when = _DIALED.get(evidence.close_how, how), ""
+    return f"{who} {how} after {seconds(evidence.duration_s)}{when}."
 
 
 def silence(evidence: Evidence) -> str:
     """The client's silence against the Keep Alive and the broker's window, as a sentence."""
     silent = evidence.silence_counted_s if evidence.silence_counted_s is not None else evidence.silence_s
-    last = f" (last: {evidence.last_from_client.packet})" if evidence.last_from_client else ""
-    what = {"bytes": "byte from the client", "both_ways": "byte either way"}.get(
-        evidence.counts, "control packet from the client"
-    )
-    start = f"No {what} for {seconds(silent)}{last}; " if silent is not None else ""
+    who = "Both ways" if evidence.counts == Counts.BOTH_WAYS else "The client was"
+    start = f"{who} silent for {seconds(silent)}; " if silent is not None else ""
     return f"{start}{keep_alive(evidence)}."
 
 
@@ -69,12 +70,12 @@ def keep_alive(evidence: Evidence) -> str:
     own, effective = evidence.keep_alive, evidence.effective_keep_alive
     text = f"Keep Alive {effective} s"
     if effective != own:
-        text += f" (set by the broker, the client asked for {own} s)"
+        text += f" (the broker's; the client asked for {own} s)"
     if evidence.limit_low_s is None or evidence.limit_high_s is None:
         return f"{text} sets no limit for {evidence.broker_profile}"
     low, high = seconds(evidence.limit_low_s), seconds(evidence.limit_high_s)
     span = low if low == high else f"{low[:-2]} to {high}"
-    return f"{text} lets broker_profile {evidence.broker_profile} expire it at {span}"
+    return f"{text}, {evidence.broker_profile} expires at {span}"
 
 
 def beaten(cause: str, because: str) -> RuledOut:

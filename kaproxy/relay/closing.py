@@ -129,6 +129,8 @@ def _end_by_proxy(pair: Pair, action: ProxyAction, detail: str, now: float) -> N
 
 
 def _line_at(pair: Pair) -> float:
+    if pair.named_by != math.inf:  # what the line is waiting for
+        return pair.named_by
     return max(pair.first_at or 0.0, pair.moved_at) + pair.poller.timing.post_mortem_s
 
 
@@ -144,7 +146,7 @@ def _release(pair: Pair, now: float) -> None:
         with suppress(OSError):
             if leg.open and leg.due is Due.RST:
                 tcp_info.reset_on_close(leg.sock)
-            elif leg.open and not leg.connecting:
+            elif leg.open and not leg.connecting and leg.ending is None:
                 leg.drain()
             pair.close(leg, now)
     pair.poller.release(pair)

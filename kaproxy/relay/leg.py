@@ -51,10 +51,12 @@ class Leg:
         "due",
         "ended_at",
         "ending",
+        "fin_acked",
         "foretold",  # the ending a send() was told of while there was still something to read
         "held",  # bytes this peer has not taken yet; None nearly always
         "held_at",  # when the first of them was read from the other peer
         "hung_up",  # the kernel said that nothing more will come than what it has
+        "last_look",  # what it said last, after the first ending
         "mask",  # what the poller watches for
         "observe",  # shows bytes read here to the tracker
         "open",  # the socket is
@@ -90,6 +92,8 @@ class Leg:
         self.foretold: Ending | None = None
         self.ended_at: float | None = None
         self.snapshot: LegFacts | None = None
+        self.last_look: tcp_info.TcpInfo | None = None
+        self.fin_acked: bool | None = None
 
     # -- bytes ---------------------------------------------------------------------------------------
 
@@ -139,7 +143,7 @@ class Leg:
     def may_read(self) -> bool:
         """Whether there is room for a chunk from this peer: back pressure is kept by not reading."""
         to = self.other
-        if to.held is None or not to.writing:
+        if to.held is None or not (to.writing or to.connecting):
             return True
         if self.hung_up:
             return len(to.held) < LAST_WORDS
@@ -164,7 +168,7 @@ class Leg:
     @property
     def over(self) -> bool:
         """Both directions of this leg have ended, in order or by force."""
-        return not self.open or (self.shut and self.ending is not None and self.due is not Due.RST)
+        return not self.open or (self.ending is not None and not self.writing and self.due is not Due.RST)
 
     def shut_down(self) -> None:
         """Send FIN: no more bytes for this peer. Its own direction goes on."""
@@ -191,17 +195,16 @@ class Leg:
     def measure(self, now: float) -> LegFacts:
         """What the kernel and our own buffer say of this leg now."""
         held = len(self.held) if self.held is not None else 0
-        stalled = now - self.stalled_from if self.stalled_from != math.inf else 0.0
-        facts = LegFacts(unsent=held, stalled_s=self.stalled_s + stalled, stalled_now=self.held is not None)
+        stalled_s = self._stalled_s(now)
         if not self.open or self.connecting:
-            return replace(facts, stalled_now=False)
+            return LegFacts(unsent=held, stalled_s=stalled_s)
+        stalled_now = self.held is not None
         try:
             info, queued = tcp_info.read(self.sock), tcp_info.outstanding(self.sock)
         except OSError:
-            return facts
+            return LegFacts(unsent=held, stalled_s=stalled_s, stalled_now=stalled_now)
         notsent = info.notsent or 0
-        return replace(
-            facts,
+        return LegFacts(
             unsent=held + notsent,
             unacked=max(0, queued - notsent),
             retransmits=info.retransmits,
@@ -209,6 +212,8 @@ class Leg:
             rtt_ms=None if info.rtt_us is None else info.rtt_us / 1000,
             last_ack_s=None if info.last_ack_recv_ms is None else info.last_ack_recv_ms / 1000,
             window=info.snd_wnd,
+            stalled_s=stalled_s,
+            stalled_now=stalled_now,
         )
 
     def remember(self, now: float) -> LegFacts:
@@ -224,21 +229,15 @@ class Leg:
 
     def look(self) -> None:
         """Look again after the first ending: has the FIN arrived, is the kernel still retransmitting?"""
-        if not self.open or self.connecting or self.snapshot is None:
+        if not self.open or self.connecting:
             return
         with suppress(OSError):
-            info = tcp_info.read(self.sock)
-            self.snapshot = replace(
-                self.snapshot,
-                retransmits=info.retransmits,
-                backoff=info.backoff,
-                fin_acked=self._fin_acked(info) if self.shut else None,
-            )
+            self.last_look = info = tcp_info.read(self.sock)
+            if self.shut and not self.fin_acked:
+                self.fin_acked = self._fin_acked(info)
 
     def _fin_acked(self, info: tcp_info.TcpInfo) -> bool | None:
         """What the state says of the FIN sent; None: still on its way, or kept back by a closed window."""
-        if self.snapshot is not None and self.snapshot.fin_acked:
-            return True
         if info.state == TcpState.CLOSE:
             return None if self.foretold else True
         if info.state in (TcpState.FIN_WAIT2, TcpState.TIME_WAIT):
@@ -247,10 +246,21 @@ class Leg:
 
     def facts(self, now: float) -> LegFacts:
         """This leg's part of the closing line."""
-        stalled = now - self.stalled_from if self.stalled_from != math.inf else 0.0
-        return replace(
-            self.snapshot or LegFacts(),
+        first, last = self.snapshot or LegFacts(), self.last_look
+        return LegFacts(
             ending=self.ending,
             ended_s=None if self.ended_at is None else self.ended_at - self.pair.witness.opened,
-            stalled_s=self.stalled_s + stalled,
+            unsent=first.unsent,
+            unacked=first.unacked,
+            retransmits=first.retransmits if last is None else last.retransmits,
+            backoff=first.backoff if last is None else last.backoff,
+            rtt_ms=first.rtt_ms,
+            last_ack_s=first.last_ack_s,
+            window=first.window,
+            fin_acked=self.fin_acked,
+            stalled_s=self._stalled_s(now),
+            stalled_now=first.stalled_now,
         )
+
+    def _stalled_s(self, now: float) -> float:
+        return self.stalled_s + (now - self.stalled_from if self.stalled_from != math.inf else 0.0)

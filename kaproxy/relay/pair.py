@@ -114,6 +114,9 @@ class Pair:
             return
         if now >= self.look_at and self.first_at is None:
             self._look(now)
+            if self.dial is None:  # nearly always: it only flows
+                self.poller.schedule(self, self.look_at)
+                return
         if self.dial is not None and self.broker.connecting and now >= self.dial.deadline:
             self.dial.failure = Ending.TIMED_OUT
             dialing.go_on(self, now)
@@ -286,11 +289,14 @@ class Pair:
 
     def _look(self, now: float) -> None:
         """Let the tracker look at the clock, and add what the kernel says to what it suspects."""
-        if self.witness.next_look(now) <= now and (events := self.witness.look(now)):
-            client, broker = self.client.remember(now), self.broker.remember(now)
-            self.witness.emit([with_legs(event, client, broker) for event in events])
-        # never at once again: a tracker that stays at its deadline must not keep the timer busy
-        self.look_at = max(self.witness.next_look(now), now + 0.01)
+        when = self.witness.next_look(now)
+        if when <= now:
+            if events := self.witness.look(now):
+                client, broker = self.client.remember(now), self.broker.remember(now)
+                self.witness.emit([with_legs(event, client, broker) for event in events])
+            # never at once again: a tracker that stays at its deadline must not keep the timer busy
+            when = max(self.witness.next_look(now), now + 0.01)
+        self.look_at = when
 
     # -- settling ------------------------------------------------------------------------------------
 
@@ -318,7 +324,9 @@ class Pair:
             self.close(leg, now)
         if leg.connecting or leg.held is not None or not leg.open:
             return
-        if not leg.shut and leg.writing and (leg.due is Due.FIN or leg.other.ending is Ending.FIN):
+        if leg.due is Due.FIN and leg.ending is not None and leg.other.over:
+            leg.shut, leg.writing = True, False  # closing both is what follows, and sends the FIN
+        elif not leg.shut and leg.writing and (leg.due is Due.FIN or leg.other.ending is Ending.FIN):
             leg.shut_down()
             self.shut_at = min(self.shut_at, now)
         elif leg.due is Due.FIN:

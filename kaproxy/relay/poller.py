@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 import select
+import socket
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -66,10 +67,14 @@ class Poller:
     def add(self, leg: Leg) -> None:
         """Know a leg by its socket's descriptor; it is not watched yet."""
         fd = leg.sock.fileno()
-        if fd >= len(self._legs):
-            self._legs.extend([None] * (fd + 64 - len(self._legs)))
+        self._make_room(fd)
         self._legs[fd] = leg
         leg.mask = UNREGISTERED
+
+    def yield_for(self, listener: socket.socket) -> None:
+        """Go back to trio at once when a client calls there; told once per call (edge-triggered)."""
+        self._make_room(listener.fileno())
+        self._epoll.register(listener, select.EPOLLIN | select.EPOLLET)
 
     def watch(self, leg: Leg, mask: int) -> None:
         """Be woken for a leg by `mask` from now on, or by nothing at all (UNREGISTERED)."""
@@ -118,31 +123,34 @@ class Poller:
         """
         ready = self._epoll.poll(0, BATCH)
         stop = monotonic() + SLICE_S
-        while ready:
-            if self._turn(ready) > stop:
-                return
+        while ready and self._turn(ready) < stop:
             ready = self._epoll.poll(PAUSE_S, BATCH)
 
     def _turn(self, ready: list[tuple[int, int]]) -> float:
-        """Serve one batch of sockets that have something; returns when it was done."""
+        """Serve one batch of sockets that have something; returns when it was done, or never for no more."""
         now = monotonic()
         legs = self._legs
+        calls = False
         for fd, mask in ready:
             leg = legs[fd]
-            if leg is None:  # closed by what was served before it in this batch
+            if leg is None:  # closed by what was served before it in this batch, or a listener
+                calls = True
                 continue
-            pair = leg.pair
             try:
                 if mask == 1 and leg.through:  # EPOLLIN
                     leg.relay(now)
                 else:
-                    pair.stir(leg, mask, now)
+                    leg.pair.stir(leg, mask, now)
             except Exception as fault:
-                pair.fault(fault, now)
+                self._end_faulty(leg, fault, now)
         done = monotonic()
         if done - now > RESOLUTION_S:
             self.batches.add(done - now, done)
-        return done
+        return math.inf if calls else done
+
+    def _end_faulty(self, leg: Leg, fault: Exception, now: float) -> None:
+        if (pair := getattr(leg, "pair", None)) is not None:  # a released leg has none
+            pair.fault(fault, now)
 
     def close(self) -> None:
         """Give the epoll descriptor back."""
@@ -199,6 +207,10 @@ class Poller:
         """How late the loop was at most since `opened`, a heartbeat overdue at this moment included."""
         overdue = min(now - self._beat_due, now - opened)
         return max(self._lags.since(opened), overdue, 0.0)
+
+    def _make_room(self, fd: int) -> None:
+        if fd >= len(self._legs):
+            self._legs.extend([None] * (fd + 64 - len(self._legs)))
 
     def _compact(self) -> None:
         """Most entries of short connections are dead long before their time: do not let them pile up."""

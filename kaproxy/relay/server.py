@@ -99,6 +99,7 @@ class Relay:
     ) -> None:
         async with trio.open_nursery() as accepting:
             for listener in listeners:
+                poller.yield_for(listener)
                 accepting.start_soon(self._accept, listener, poller, reserve)
             task_status.started(self.bound)
             await self._draining.wait()

@@ -52,16 +52,19 @@ class TcpInfo(NamedTuple):
     snd_wnd: int | None  # the peer's receive window, bytes
 
 
-_BYTES = (2, 4)  # offsets of retransmits, backoff
+_BYTES = (0, 2, 4)  # offsets of state, retransmits, backoff
 _WORDS = (24, 52, 56, 68, 100, 144, 228)  # u32 offsets, in the order of TcpInfo
+_WHOLE = struct.Struct("=BxBxB19xI24xII8xI28xI40xI80xI")  # the same at once; Linux 5.4 and later return it
 
 
 def decode(raw: bytes) -> TcpInfo:
     """`struct tcp_info` as the kernel returned it, of whatever length, the empty one included."""
     size = len(raw)
-    small = [raw[at] if at < size else None for at in _BYTES]
+    if size >= _WHOLE.size:
+        return TcpInfo._make(_WHOLE.unpack_from(raw))
+    state, *small = [raw[at] if at < size else None for at in _BYTES]
     words = [_U32.unpack_from(raw, at)[0] if at + 4 <= size else None for at in _WORDS]
-    return TcpInfo(raw[0] if raw else TcpState.UNKNOWN, *small, *words)
+    return TcpInfo(state or TcpState.UNKNOWN, *small, *words)
 
 
 def read(sock: socket.socket) -> TcpInfo:

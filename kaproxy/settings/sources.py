@@ -149,7 +149,9 @@ def _from_environment(environ: Mapping[str, str], problems: list[Problem]) -> La
         if not variable.startswith(PREFIX) or variable == FILE_VARIABLE or _ORCHESTRATOR.fullmatch(variable):
             continue
         if variable not in by_variable:
-            problems.append(Problem(f"environment: {variable}: unknown variable{_nearest_variable(variable)}"))
+            problems.append(
+                Problem(f"environment: {variable}: unknown variable{_nearest_variable(variable)}")
+            )
         elif value:  # an empty variable is one that was not set, as `${X:-}` in a compose file makes it
             layer[by_variable[variable]] = Given("environment", variable, value)
     return layer

@@ -8,10 +8,12 @@ Read next: `schema_closed.py` for the closing line, `schema_markdown.py` for the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
+from kaproxy.diagnosis.shapes import USUAL
 from kaproxy.telemetry.schema_closed import CLOSED, PARTS
 
 #: The version of the fields, in each line.
@@ -31,6 +33,7 @@ class Field:
     group: str = ""
     part: str = ""
     optional: bool = False
+    usual: str = ""  # the value at which it is left out, as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ client_leg | table:leg? | | | | What the kernel said of the client leg at this m
 broker_leg | table:leg? | | | | What the kernel said of the broker leg at this moment.
 
 # ping.unanswered | warning | A PINGREQ has waited longer than `warnings.ping_unanswered` for its PINGRESP.
-= conn_id client_id! client_addr ping_wait_s! pings_open keep_alive! ping_rtt_max_ms
+= conn_id client_id! client_addr ping_wait_s! pings_open! keep_alive! ping_rtt_max_ms
 client_leg | table:leg? | | | | What the kernel said of the client leg at this moment.
 broker_leg | table:leg? | | | | What the kernel said of the broker leg at this moment.
 
@@ -133,7 +136,8 @@ broker_profile | text | | @profiles | | Whose keepalive window connections are j
 def _row(line: str, group: str = "") -> Field:
     name, type_, unit, values, standard, meaning = (cell.strip() for cell in line.split("|"))
     base, _, part = type_.removesuffix("?").partition(":")
-    return Field(name, base, unit, values, standard, meaning, group, part, type_.endswith("?"))
+    usual = json.dumps(USUAL[name]) if group and name in USUAL else ""
+    return Field(name, base, unit, values, standard, meaning, group, part, type_.endswith("?"), usual)
 
 
 def _rows(text: str) -> Iterator[Field]:
@@ -156,7 +160,7 @@ def _event_rows(lines: list[str]) -> Iterator[Field]:
         elif line.startswith("="):
             for name in line[1:].split():
                 item = replace(closed[name.rstrip("!")], group="")
-                yield replace(item, optional=False) if name.endswith("!") else item
+                yield replace(item, optional=False, usual="") if name.endswith("!") else item
         else:
             yield _row(line)
 

@@ -2,7 +2,8 @@
 
 One row per field, `|` between its columns: name, type, unit, allowed values, section of the standard (MQTT
 5.0 where no other is named), meaning. A field whose type has a `?` is left out where the fact is not known or
-did not happen; `table:X` and `list:X` hold the fields of part X. The values of cause and root are in docs/causes.md.
+did not happen, or is as usual (`USUAL` of `kaproxy/diagnosis/shapes.py`); `table:X` and `list:X` hold the
+fields of part X. The values of cause and root are in docs/causes.md.
 Read next: `schema.py`, which reads this; `kaproxy/diagnosis/record.py`, which fills the fields in.
 """
 
@@ -32,7 +33,7 @@ reason_name | text? | | | 2.4 | Its name in the standard of that version.
 connack_code | integer? | | 0 to 255 | 3.2.2.2 | Return or reason code of CONNACK.
 disconnect_from_client | integer? | | 0 to 255 | 3.14.2.1 | Reason code of its DISCONNECT, 0 for 3.x.
 disconnect_from_broker | integer? | | 0 to 255 | 3.14.2.1 | Reason code of its DISCONNECT, 0 for 3.x.
-first_disconnect | text? | | client, broker | 3.14 | Who sent the first DISCONNECT.
+first_disconnect | text? | | client, broker | 3.14 | Who sent the first; left out where it ended it: closed_by.
 proxy_action | text? | | @ProxyAction | | What kaproxy did itself.
 proxy_detail | text? | | | | What kaproxy says of it.
 
@@ -53,22 +54,22 @@ effective_keep_alive | integer? | s | 0 to 65535 | 3.2.2.3.14 | Server Keep Aliv
 limit_low_s | number? | s | | 3.1.2-22 | Shortest silence after which the broker may expire the client.
 limit_high_s | number? | s | | | Silence after which it has at the latest.
 broker_profile | text | | @profiles | | Whose window that is.
-counts | text | | @Counts | | What that broker takes for a sign of life.
+counts | text? | | @Counts | | What that broker takes for a sign of life.
 silence_s | number? | s | | | Since the last complete control packet from the client.
 silence_bytes_s | number? | s | | | Since its last byte.
-silence_counted_s | number? | s | | | Since what `counts` says.
+silence_counted_s | number? | s | | | Since what `counts` says; left out where that is silence_s.
 margin_min_s | number? | s | | | Smallest of limit_low_s - silence_counted_s; negative: beyond it.
 gap_max_s | number? | s | | | Longest time between two control packets from the client that it survived.
 late_gaps | integer | | 0 and up | 3.1.2-20 | Gaps longer than the Keep Alive that it survived.
 idle_s | number? | s | | | Since any byte, either way.
 downlink_idle_s | number? | s | | | Since the last byte from the broker.
-downlink_in_silence | integer | | 0 and up | | Packets from the broker in the last silence, PINGRESP left out.
-downlink_gap_s | number? | s | | | Longest time without a byte from the broker in the last silence.
+downlink_in_silence | integer? | | 0 and up | | Packets from the broker in the last silence, PINGRESP left out.
+downlink_gap_s | number? | s | | | Longest time without a byte from it in that; left out where that is silence_s.
 
 [pings]
 pingreqs | integer | | 0 and up | 3.12 | PINGREQ from the client.
 pingresps | integer | | 0 and up | 3.13 | PINGRESP from the broker.
-pings_open | integer | | 0 and up | | PINGREQ without PINGRESP at the first ending.
+pings_open | integer? | | 0 and up | | PINGREQ without PINGRESP at the first ending.
 ping_wait_s | number? | s | | | How long the oldest of them had waited.
 ping_rtt_last_ms | number? | ms | | | From PINGREQ to PINGRESP, the last.
 ping_rtt_max_ms | number? | ms | | | From PINGREQ to PINGRESP, the longest.
@@ -91,8 +92,8 @@ packets_from_client | integer | | 0 and up | | Complete control packets.
 packets_from_broker | integer | | 0 and up | | Complete control packets.
 bytes_from_client | integer | B | 0 and up | | Bytes that came.
 bytes_from_broker | integer | B | 0 and up | | Bytes that came.
-inflight_from_client | integer | | 0 and up | 4.3 | PUBLISH of QoS 1 and 2 not acknowledged to the end.
-inflight_from_broker | integer | | 0 and up | 4.3 | PUBLISH of QoS 1 and 2 not acknowledged to the end.
+inflight_from_client | integer? | | 0 and up | 4.3 | PUBLISH of QoS 1 and 2 not acknowledged to the end.
+inflight_from_broker | integer? | | 0 and up | 4.3 | PUBLISH of QoS 1 and 2 not acknowledged to the end.
 will_present | boolean? | | | 3.1.2.5 | Did CONNECT carry a Will.
 session_present | boolean? | | | 3.2.2.1.1 | Session Present of CONNACK.
 clean_start | boolean? | | | 3.1.2.4 | Clean Start; Clean Session in 3.x.
@@ -100,34 +101,34 @@ clean_start | boolean? | | | 3.1.2.4 | Clean Start; Clean Session in 3.x.
 [others]
 taken_over_by | table:rival? | | | 3.1.4-3 | The connection that took its client identifier.
 took_over | table:rival? | | | 3.1.4-3 | The connection whose client identifier it took.
-closed_within_1s | integer | | 1 and up | | Connections of this worker that ended in that second, this one too.
+closed_within_1s | integer? | | 1 and up | | Connections of this worker that ended in that second, this one too.
 
 [proxy]
 relay_dwell_max_ms | number | ms | | | Longest time kaproxy held a chunk.
 loop_lag_max_ms | number | ms | | | Longest time kaproxy's loop was late.
 unreadable | table:unreadable? | | | | Where a direction stopped being understood.
-oddities | list | | | | Things outside the standard that were seen and could be read.
+oddities | list? | | | | Things outside the standard that were seen and could be read.
 observer_error | text? | | | | The fault of kaproxy's own that ended the observation.
 
 [story]
-history | text | | | | One letter per thing that happened, client upper case, broker lower case.
-frames | list | | | | The last control packets.
+history | text | | | | What happened, a letter each; see *History* below.
+frames | list | | | | The last control packets, one text each; see *Frames* below.
 """
 
 PARTS = """
 [leg]
 ending | text? | | @Ending | | How this peer ended its leg; missing: it never did.
 ended_s | number? | s | | | From accept to that ending.
-unsent | integer? | B | | | Held for this peer and not yet sent.
-unacked | integer? | B | | | Sent to it and not acknowledged by its kernel.
-retransmits | integer? | | | | Unanswered retransmissions of the segment in flight (tcpi_retransmits).
-backoff | integer? | | | | Doublings of the retransmission timer (tcpi_backoff).
+unsent | integer? | B | | | Held for this peer and not yet sent; left out at 0 where `window` is there.
+unacked | integer? | B | | | Sent to it and not acknowledged by its kernel; left out at 0 where `window` is there.
+retransmits | integer? | | | | Unanswered retransmissions (tcpi_retransmits); left out at 0 where `window` is there.
+backoff | integer? | | | | Doublings of the retransmission timer (tcpi_backoff); left out at 0 where `window` is there.
 rtt_ms | number? | ms | | | Smoothed round trip to its kernel.
 last_ack_s | number? | s | | | Since its kernel acknowledged anything.
 window | integer? | B | | | Its receive window; 0: it does not read.
 fin_acked | boolean? | | | | Did its kernel acknowledge the FIN passed on to it; missing: none was passed on.
-stalled_s | number | s | | | Total time it did not take what was held for it.
-stalled_now | boolean | | | | Was it not taking bytes at the first ending.
+stalled_s | number? | s | | | Total time it did not take what was held for it.
+stalled_now | boolean? | | | | Was it not taking bytes at the first ending.
 
 [sighting]
 packet | text | | | 2.1.2 | Control packet, in the standard's spelling.

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from kaproxy.connection.facts import Ending, Phase, ProxyAction
+from kaproxy.connection.history import ENDING_LETTERS, OPAQUE, PACKET_LETTERS, PROXY, RIVAL
 from kaproxy.connection.keepalive import Counts
+from kaproxy.diagnosis.frames import FORM
 from kaproxy.diagnosis.profiles import BROKER_PROFILES
 from kaproxy.diagnosis.verdict import Confidence, Owner
+from kaproxy.mqtt.codes import PACKET_NAMES
 from kaproxy.telemetry.recorder import CLEAN_CAUSES
 from kaproxy.telemetry.schema import SCHEMA, EventLine, Field, events, head, parts
 
@@ -34,7 +37,19 @@ bytes. "Ago" and silences count back from the first ending of the connection. No
 a token is ever written.
 
 Numbers in the column *Standard* are sections of MQTT 5.0 where no other document is named. A field marked
-*may be missing* is left out where the fact is not known or did not happen."""
+*may be missing* is left out where the fact is not known or did not happen; *left out at* a value means that it has
+that value where it is missing."""
+
+
+_HISTORY = """\
+The connection's story in the manner of Zeek: upper case is the client, lower case the broker. A type of control
+packet is written when it is first seen, and when it is first seen after the first ending; endings always are."""
+
+_FRAMES = f"""\
+{FORM}:
+seconds from the first ending (`+`: after it), `C` from the client or `b` from the broker, control packet, flags
+where they are not the usual ones (PUBLISH: QoS, `d` DUP, `r` RETAIN), bytes, `#` packet identifier, `x` how many
+in one run. Never a topic or a payload."""
 
 
 def log_schema_markdown() -> str:
@@ -65,6 +80,25 @@ def _closed(line: EventLine) -> Iterator[str]:
     for group in dict.fromkeys(field.group for field in line.fields):
         yield f"### {group}"
         yield _table(field for field in line.fields if field.group == group)
+    yield "### History"
+    yield _history()
+    yield "### Frames"
+    yield _FRAMES
+
+
+def _history() -> str:
+    """The letters, from the tables that write them."""
+    packets: dict[str, list[str]] = {}
+    for letter, name in zip(PACKET_LETTERS[1:], PACKET_NAMES[1:], strict=True):
+        packets.setdefault(letter, []).append(name)
+    rows = [f"| `{letter}` | {', '.join(names)} |" for letter, names in packets.items()]
+    rows += [f"| `{letter}` | {ending} |" for ending, letter in ENDING_LETTERS.items()]
+    rows += [
+        f"| `{OPAQUE}` | this direction is no longer understood |",
+        f"| `{RIVAL}` | another connection sent CONNECT with this client identifier |",
+        f"| `{PROXY}` | kaproxy itself ended it |",
+    ]
+    return "\n".join([_HISTORY, "", "| Letter | What |", "|---|---|", *rows])
 
 
 def _table(fields: Iterable[Field]) -> str:
@@ -73,6 +107,7 @@ def _table(fields: Iterable[Field]) -> str:
         kind = f"{field.type} of {field.part}" if field.part else field.type
         measure = "; ".join(filter(None, (field.unit, words_of(field.values))))
         missing = "may be missing" if field.optional else ""
+        missing = f"left out at `{field.usual}`" if field.usual else missing
         rows.append(
             f"| `{field.name}` | {kind} | {measure} | {missing} | {field.meaning} | {field.standard} |"
         )

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from kaproxy.demo import play as play_module
 from kaproxy.demo.children import Line
-from kaproxy.demo.play import choose, missing, play
+from kaproxy.demo.play import at_hand, choose, missing, play
 from kaproxy.demo.scenarios import SCENARIOS
 from kaproxy.demo.screen import DONE, Run, Screen
 
@@ -60,8 +60,42 @@ def test_a_machine_without_the_broker_is_told_so(monkeypatch: pytest.MonkeyPatch
 
 def test_a_machine_without_the_extra_packages_is_told_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command to type stands in the message."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    assert "kaproxy\\[demo]" in str(missing("rumqttd"))
+    monkeypatch.setattr(play_module, "find_spec", lambda _name: None)
+    console = paper()
+    assert play("rumqttd", (), console) == 2
+    assert "pip install 'kaproxy[demo]'" in written(console)
+
+
+def test_an_unknown_broker_is_a_usage_error() -> None:
+    """Exit code 2, and the known ones are told."""
+    console = paper()
+    assert play("hivemq", (), console) == 2
+    assert "rumqttd, mosquitto" in written(console)
+
+
+@pytest.mark.parametrize(
+    ("package", "program", "taken"),
+    [
+        (object(), None, "rumqttd"),
+        (object(), "mosquitto", "rumqttd"),
+        (None, "mosquitto", "mosquitto"),
+        (None, None, "rumqttd"),  # and then it is said what is missing
+    ],
+)
+def test_auto_takes_the_broker_that_is_here(
+    monkeypatch: pytest.MonkeyPatch, package: object, program: str | None, taken: str
+) -> None:
+    """The extra's broker first."""
+    monkeypatch.setattr(play_module, "find_spec", lambda _name: package)
+    monkeypatch.setattr(play_module, "mosquitto", lambda: program)
+    assert at_hand() == taken
+
+
+def test_fast_leaves_out_what_waits_for_somebodys_patience() -> None:
+    """No keepalive and no ping timer runs out."""
+    causes = {scenario.cause for scenario in choose("rumqttd", fast=True)}
+    assert "takeover" in causes
+    assert not causes & {"keep_alive_timeout", "ping_timeout"}
 
 
 def test_a_wrong_verdict_is_shown_as_wrong_with_what_was_expected() -> None:
@@ -72,6 +106,7 @@ def test_a_wrong_verdict_is_shown_as_wrong_with_what_was_expected() -> None:
     )
     screen.told(screen.runs[0])
     screen.result()
+    screen.score(12.3)
     text = written(console)
     assert "WRONG" in text
     assert "NO" in text
@@ -88,8 +123,11 @@ def test_a_right_verdict_is_shown_as_right() -> None:
         "owner": "client_app",
         "confidence": "likely",
     }
-    Screen(console, [a_run(line)]).result()
-    assert "1 of 1 right" in written(console)
+    screen = Screen(console, [a_run(line)])
+    screen.result()
+    screen.score(12.3)
+    assert "expected" not in written(console)
+    assert written(console).splitlines()[-1] == "1 of 1 right, in 12 s"
 
 
 @pytest.mark.end_to_end

@@ -58,7 +58,7 @@ def evidence(**changes: Any) -> Evidence:
         for name in ("silence_s", "silence_bytes_s", "silence_counted_s", "idle_s", "downlink_idle_s"):
             changes.setdefault(name, silence)
         changes.setdefault("downlink_gap_s", silence)
-        changes.setdefault("margin_min_s", low - silence if low is not None else None)
+        changes.setdefault("margin_min_s", round(low - silence, 6) if low is not None else None)
         changes.setdefault("last_from_client", Sighting("PINGREQ", silence))
     return replace(_BASE, **changes)
 
@@ -421,12 +421,30 @@ def _keep_alive() -> dict[str, Case]:
                 **{**aedes, "silence": 15.001, "gap_max_s": 10.1, "late_gaps": 0},
                 late_from_client=Late("PINGREQ", 0.003),
                 client_leg=REACTED,
-                relay=RelayFacts(lag_max_s=0.4),
+                relay=RelayFacts(lag_max_s=6.0),
             ),
             timeout,
             None,
             UNCLEAR,
             Owner.PROXY,
+        ),
+        "late for once, and kaproxy a little late too": Case(
+            evidence(
+                **{**aedes, "silence": 15.001, "gap_max_s": 10.1, "late_gaps": 0},
+                late_from_client=Late("PINGREQ", 0.003),
+                client_leg=REACTED,
+                relay=RelayFacts(lag_max_s=0.09),
+            ),
+            timeout,
+            "pinged_late",
+            UNCLEAR,
+            Owner.CLIENT_LIBRARY,
+        ),
+        "beyond the window but for kaproxy's lateness": Case(
+            evidence(**{**EXPIRED, "silence": 100.0}, client_leg=DEAD, relay=RelayFacts(lag_max_s=4.0)),
+            timeout,
+            "client_unreachable",
+            UNCLEAR,
         ),
         "late by habit, though kaproxy was late too": Case(
             evidence(
@@ -732,6 +750,13 @@ def _rest() -> dict[str, Case]:
         "client exits with a young PINGREQ": Case(
             evidence(**CLIENT_LEFT, pings_open=1, ping_wait_s=0.02), Cause.CLIENT_CLOSED
         ),
+        "kaproxy stood still and the client left": Case(
+            evidence(**CLIENT_LEFT, pings_open=1, ping_wait_s=0.0, relay=RelayFacts(lag_max_s=7.9)),
+            Cause.CLIENT_CLOSED,
+            None,
+            UNCLEAR,
+            Owner.PROXY,
+        ),
         "client reset": Case(
             evidence(**{**CLIENT_LEFT, "close_how": "rst", "client_leg": CLIENT_RST}),
             Cause.CLIENT_RESET,
@@ -758,7 +783,16 @@ def _rest() -> dict[str, Case]:
 
 CASES: dict[str, Case] = {**_stated(), **_keep_alive(), **_pings(), **_kernel(), **_openings(), **_rest()}
 
-#: A flight recorder's sixteen entries of an ordinary life.
+#: A flight recorder's sixteen entries of an idle client's life, and of a busy one's.
+IDLE_FRAMES = tuple(
+    Frame(
+        round(15.003 * (step // 2 + 1) - 0.002 * (step % 2), 3),
+        step % 2 == 0,
+        0xD0 - 0x10 * (step % 2 == 0),
+        2,
+    )
+    for step in reversed(range(16))
+)
 FRAMES = (
     Frame(199.9, True, 0x10, 46),
     Frame(199.8, False, 0x20, 4),

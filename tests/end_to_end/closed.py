@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import trio
 
 from tests import builders
@@ -149,7 +151,7 @@ async def _client_resets(stage: Stage) -> Line:
 async def _killed_busy(stage: Stage) -> Line:
     broker = await stage.broker("mosquitto")
     proxy = await stage.before(broker)
-    options = {"keep_alive": 30, "subscribe": "feed", "block_s": 60}
+    options: dict[str, Any] = {"keep_alive": 30, "subscribe": "feed", "block_s": 60}
     client = await stage.enter(clients.paho_python(proxy.address, stage.folder, "device", **options))
     await client.said("connected", 15)
     await trio.sleep(0.3)

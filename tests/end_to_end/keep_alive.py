@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import repeat
+from typing import Any
 
 import trio
 
@@ -136,7 +137,7 @@ async def _hung_unknown(stage: Stage) -> Line:
 async def _blocked_callback(stage: Stage) -> Line:
     broker = await stage.broker("mosquitto")
     proxy = await stage.before(broker)
-    options = {"keep_alive": 2, "subscribe": "flood", "block_s": 60}
+    options: dict[str, Any] = {"keep_alive": 2, "subscribe": "flood", "block_s": 60}
     client = await stage.enter(clients.paho_python(proxy.address, stage.folder, "device", **options))
     await client.said("connected", 15)
     stage.meanwhile(feed, broker, "flood", 100_000, 0.001, 12)
@@ -155,7 +156,7 @@ for name in ("mosquitto", "aedes"):
         broker = await stage.broker(name)
         proxy = await stage.before(broker)
         stage.meanwhile(feed, broker, "feed", 10, 0.5)
-        options = {"release": "mqttjs 5.5.5", "subscribe": "feed"}
+        options: dict[str, Any] = {"release": "mqttjs 5.5.5", "subscribe": "feed"}
         await stage.enter(clients.mqttjs(proxy.address, stage.folder, "device", 2, **options))
         return await proxy.closing("device", 40)
 

@@ -3,6 +3,8 @@ read it, or its own timer is wrong."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import trio
 
 from tests import builders
@@ -101,9 +103,10 @@ for name in ("mosquitto", "aedes"):
 
     @scenario(
         f"{name}: paho.mqtt.golang does not read its PINGRESP while a callback blocks",
-        # The kernel of a client that does not read took every byte: only the reset hints at what was unread.
-        Expected(
-            ("ping_timeout", "client_reset"), ("response_not_read", None), closed_by="client", close_how="rst"
+        # Its kernel took every byte: only the reset hints at what was unread, so this cannot be settled.
+        replace(
+            gave_up("response_not_read", ("client_app", "client_library"), "rst"),
+            confidence=("likely", "unclear"),
         ),
         name,
         "paho.mqtt.golang",

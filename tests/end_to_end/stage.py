@@ -120,7 +120,8 @@ class Stage:
     async def wind_down(self) -> list[str]:
         """Stop every proxy as an operator does; what was wrong with any of them."""
         for running in self.proxies:
-            running.process.terminate()
+            if not running.process.told_to_end:  # a second SIGTERM means: at once
+                running.process.terminate()
         return [fault for running in self.proxies for fault in await _faults(running)]
 
 

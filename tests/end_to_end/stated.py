@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import trio
 
 from tests import builders
@@ -48,7 +50,7 @@ for code, cause, owner in PAHO_REASONS:
     @scenario(f"mosquitto: a paho-python client leaves with 0x{code:02X}", left(cause, owner), "mosquitto")
     async def _leaves_with(stage: Stage, code: int = code) -> Line:
         proxy = await stage.before(await stage.broker("mosquitto"))
-        options = {"version": 5, "leave_after_s": 0.5, "reason": code, "will": "last/words"}
+        options: dict[str, Any] = {"version": 5, "leave_after_s": 0.5, "reason": code, "will": "last/words"}
         await stage.enter(clients.paho_python(proxy.address, stage.folder, "device", **options))
         return await proxy.closing("device")
 
@@ -96,7 +98,7 @@ def broker_says(cause: str, root: str | None, owner: str | tuple[str, ...] | Non
     return Expected(cause, root, owner, closed_by="broker", close_how="disconnect", confidence=SAID)
 
 
-SCRIPTED_CODES = (
+SCRIPTED_CODES: tuple[tuple[int, str, Any, Any], ...] = (
     (0x8B, "broker_shutdown", (None, "restart"), ("operator", "nobody", "broker")),
     (0x98, "broker_disconnect", None, "operator"),
     (0x89, "broker_disconnect", None, "broker"),
@@ -108,10 +110,10 @@ SCRIPTED_CODES = (
     (0x8E, "takeover", (None, "two_clients"), None),
 )
 
-for code, cause, root, owner in SCRIPTED_CODES:
+for stated, said, why, who in SCRIPTED_CODES:
 
-    @scenario(f"scripted broker: DISCONNECT 0x{code:02X}, then a reset", broker_says(cause, root, owner))
-    async def _says(stage: Stage, code: int = code) -> Line:
+    @scenario(f"scripted broker: DISCONNECT 0x{stated:02X}, then a reset", broker_says(said, why, who))
+    async def _says(stage: Stage, code: int = stated) -> Line:
         async def behave(wire: scripted.Wire) -> None:
             await scripted.welcome(wire, version=5)
             await trio.sleep(3.2 if code == 0x8D else 0.3)
@@ -164,7 +166,7 @@ def refused(root: str | tuple[str, ...], owner: str | tuple[str, ...] | None = N
     return Expected("connect_refused", root, owner, closed_by=("broker", "client"))
 
 
-REFUSALS = (
+REFUSALS: tuple[tuple[str, dict[str, Any], dict[str, Any], str, str | None], ...] = (
     ("aedes", {}, {"user_name": "refused"}, "bad_user_name_or_password", "operator"),
     ("aedes", {"keepalive_limit": 60}, {"keep_alive": 90}, "keep_alive_above_maximum", None),
     ("aedes", {}, {"version": 5}, "unacceptable_protocol_version", None),
@@ -172,10 +174,14 @@ REFUSALS = (
     ("mosquitto", {}, {"client_id": "", "clean_start": False}, "identifier_rejected", None),
 )
 
-for name, options, connect, root, owner in REFUSALS:
+for name, settings, connect, name_of_code, actor in REFUSALS:
 
-    @scenario(f"{name}: refuses CONNECT with {root} ({connect})", refused(root, owner), *needs_of(name))
-    async def _refuses(stage: Stage, name: str = name, options=options, connect=connect) -> Line:  # type: ignore[no-untyped-def]
+    @scenario(
+        f"{name}: refuses CONNECT with {name_of_code} ({connect})",
+        refused(name_of_code, actor),
+        *needs_of(name),
+    )
+    async def _refuses(stage: Stage, name: str = name, options=settings, connect=connect) -> Line:  # type: ignore[no-untyped-def]
         proxy = await stage.before(await stage.broker(name, **options))
         async with scripted.connected(proxy.address) as wire:
             await wire.send(builders.connect(**{"client_id": "device", **connect}))

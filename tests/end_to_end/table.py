@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.end_to_end import boxes, closed, keep_alive, own, ping_timeout, seed, stated, unconnected
+from tests.end_to_end import boxes, closed, honesty, keep_alive, own, ping_timeout, seed, stated, unconnected
 from tests.end_to_end.stage import SCENARIOS
 
-FILES = (keep_alive, ping_timeout, stated, closed, unconnected, own, boxes, seed)
+FILES = (keep_alive, ping_timeout, stated, closed, unconnected, own, boxes, seed, honesty)
 
 __all__ = ["FILES", "SCENARIOS"]

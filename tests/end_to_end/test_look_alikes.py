@@ -48,8 +48,9 @@ def test_look_alikes_are_told_apart(
     one: str, other: str, outcome_of: Callable[[str], Outcome], require: Callable[..., None]
 ) -> None:
     require(*SCENARIOS[one].needs, *SCENARIOS[other].needs)
-    lines = {name: outcome_of(name).line for name in (one, other)}
-    assert not SCENARIOS[one].expected.differences(lines[one])
-    assert not SCENARIOS[other].expected.differences(lines[other])
-    verdicts = [(line["cause"], line["root"]) for line in lines.values()]
+    outcomes = {name: outcome_of(name) for name in (one, other)}
+    for name, outcome in outcomes.items():
+        assert outcome.error is None, f"{name}: {outcome.error!r}"
+        assert not SCENARIOS[name].expected.differences(outcome.line), name
+    verdicts = [(outcome.line["cause"], outcome.line.get("root")) for outcome in outcomes.values()]
     assert verdicts[0] != verdicts[1]

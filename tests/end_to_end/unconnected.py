@@ -57,6 +57,7 @@ async def _probe(stage: Stage) -> Line:
     return await proxy.closing()
 
 
+# A plain `check` resets before the handshake is complete, so nobody gets to accept it.
 HEALTH_CHECK = """
 defaults
   mode tcp
@@ -67,6 +68,8 @@ frontend in
   bind 127.0.0.1:{port}
   default_backend out
 backend out
+  option tcp-check
+  tcp-check connect linger
   server proxy {host}:{proxy} check inter 500ms
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,33 +31,36 @@ JUNK: dict[str, bytes] = {
     "a Remaining Length without end": b"\x10" + b"\xff" * 1000,
     "nothing": b"",
 }
-STRANGERS = {"a TLS hello", "HTTP", "SSH", "a PROXY header, version 1", "a PROXY header, version 2"}
 EACH = 25
+STRANGERS = {"tls": EACH, "http": EACH, "ssh": EACH, "proxy_header": 2 * EACH}
 DRIPPING = 25
+HOARDS = [b"\x10" + HUGE + 4 * RANDOM, CONNECT + b"\x82" + HUGE + 4 * RANDOM]
+HOARDING = 12  # of each, at the same time; 96 MB for whoever keeps what is not finished
+ALL = EACH * len(JUNK) + DRIPPING + HOARDING * len(HOARDS)
+PULSES = 2
+MEMORY_MB = 40
 DRIP_S = 6
 
 pytestmark = [pytest.mark.load, pytest.mark.timeout(120)]
 
 
-async def throw(port: int, junk: bytes, ports: list[int]) -> None:
-    """Sends it, waits a moment, goes."""
-    with suppress(OSError), await dial(port) as sock:
-        ports.append(sock.getsockname()[1])
+async def throw(port: int, junk: bytes, stay_s: float = 0.5) -> None:
+    """Sends it, waits a while, goes."""
+    with await dial(port) as sock, suppress(OSError):
         await send(sock, junk)
-        with trio.move_on_after(0.5):
+        with trio.move_on_after(stay_s):
             await drain(sock)
 
 
 async def drip(port: int) -> None:
     """One byte a second of a CONNECT that does not get done."""
-    with suppress(OSError), await dial(port) as sock:
+    with await dial(port) as sock, suppress(OSError):
         for at in range(DRIP_S):
             await send(sock, CONNECT[at : at + 1])
             await trio.sleep(1)
 
 
 async def test_junk_costs_its_own_line_and_nothing_else(tmp_path: Path) -> None:
-    ports: dict[str, list[int]] = {name: [] for name in JUNK}
     with (
         await listener() as broker,
         proxy.start(tmp_path, broker.getsockname()[1], linger="1s", post_mortem="200ms") as running,
@@ -69,17 +73,18 @@ async def test_junk_costs_its_own_line_and_nothing_else(tmp_path: Path) -> None:
             async with pulse.beating(running.port) as beside, trio.open_nursery() as crowd:
                 for _ in range(DRIPPING):
                     crowd.start_soon(drip, running.port)
+                for hoard in HOARDS * HOARDING:
+                    crowd.start_soon(throw, running.port, hoard, 3.0)
                 for _ in range(EACH):
-                    for name, junk in JUNK.items():
-                        crowd.start_soon(throw, running.port, junk, ports[name])
+                    for junk in JUNK.values():
+                        crowd.start_soon(throw, running.port, junk)
                     await trio.sleep(DRIP_S / EACH)
-            lines = {
-                line["client_port"]: line for line in await running.closed(EACH * len(JUNK) + DRIPPING + 2)
-            }
+            lines = await running.closed(ALL + PULSES)
             nursery.cancel_scope.cancel()
-        assert len(lines) == EACH * len(JUNK) + DRIPPING + 2
-        assert {lines[port]["cause"] for name in STRANGERS for port in ports[name]} == {"not_mqtt"}
+        assert len({line["conn_id"] for line in lines}) == len(lines) == ALL + PULSES
+        strangers = Counter(line["root"] for line in lines if line["cause"] == "not_mqtt")
+        assert {name: strangers[name] for name in STRANGERS} == STRANGERS
         assert beside.round_trips > 200
         assert beside.slowest_s < max(1.0, 20 * alone.slowest_s)
-        assert running.peak_mb < before_mb + 40
+        assert running.peak_mb < before_mb + MEMORY_MB
         assert running.stderr == ""

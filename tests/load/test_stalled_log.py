@@ -14,6 +14,7 @@ from tests.load.wire import listener
 
 GOING = 3000
 TASKS = 30
+LIMIT_S = 60  # for all of it: a relay that waits for its log waits for ever
 
 pytestmark = [pytest.mark.load, pytest.mark.timeout(120)]
 
@@ -24,6 +25,7 @@ async def test_a_log_pipe_nobody_reads_does_not_delay_the_relay(tmp_path: Path) 
         proxy.start(
             tmp_path, broker.getsockname()[1], pipe=True, buffer="64KiB", linger="1s", post_mortem="200ms"
         ) as running,
+        trio.fail_after(LIMIT_S),
     ):
         baseline = running.descriptors
         pipe_size = fcntl.fcntl(running.stdout, fcntl.F_GETPIPE_SZ)

@@ -81,6 +81,7 @@ ODDITY_CASES = [
     Case("reserved_packet_type", b"\x00\x03abc", version=5),
     Case("reserved_packet_type", b"\xf0\x01\0"),
     Case("remaining_length_not_minimal", b.packet(0xC0, width=2)),
+    Case("remaining_length_not_minimal", b.packet(0x30, b.publish()[2:], width=2)),
     Case("remaining_length_not_minimal", b.packet(0x30, b.publish()[2:], width=3)),
     Case("remaining_length_not_minimal", b.packet(0x30, b.publish_of_size(300)[3:], width=4)),
     Case("first_packet_not_connack", b.publish(), **FROM_BROKER, begun=False),
@@ -216,6 +217,25 @@ def test_malformed_says_in_which_packet_and_what_was_wrong() -> None:
 def test_packets_before_the_malformed_one_are_kept() -> None:
     packets = decoder().feed(b.pingreq() + b.publish() + b"\x30\x00" + b.pingreq())
     assert [packet[0] for packet in packets] == [0xC0, 0x30]
+
+
+@pytest.mark.parametrize("topic_size", [b"\x01\x00", b"\x00\xff", b"\xff\x01"])
+@pytest.mark.parametrize("length", [100, 200])
+@pytest.mark.parametrize("at", [0, 1, 8, 30, 39])
+def test_a_wrong_topic_length_is_found_in_a_run_of_equal_packets(
+    at: int, length: int, topic_size: bytes
+) -> None:
+    usual = b.publish_of_size(length)
+    header = len(usual) - length
+    wrong = usual[:header] + topic_size + usual[header + 2 :]
+    one = decoder()
+    packets = one.feed(usual * at + wrong + usual * (40 - at))
+    assert sum(packet[3] for packet in packets) == at
+    assert one.malformed is not None
+    assert (one.malformed.what, one.malformed.offset) == (
+        "string_past_end",
+        len(b.connect()) + at * len(usual),
+    )
 
 
 def test_an_oddity_is_noted_once() -> None:

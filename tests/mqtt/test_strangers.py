@@ -85,6 +85,11 @@ def test_no_connect_is_taken_for_a_stranger(remaining: int) -> None:
         assert look(bytes([first]) + builders.variable(remaining) + b"\0\4MQTT", from_client=True) == MQTT
 
 
+def test_three_printable_bytes_are_text() -> None:
+    assert [look(b"123\0"[:size], from_client=True) for size in range(1, 5)] == ["", "", "other", "other"]
+    assert look(b"12\0", from_client=True) == MQTT
+
+
 def test_a_broker_speaking_neither_mqtt_nor_anything_known_is_read_as_mqtt() -> None:
     assert look(b"\x99\x00\x00", from_client=False) == MQTT
 

@@ -46,6 +46,7 @@ class Child:
         self.log = log
         self.errors = log.with_suffix(".err")
         self.started_at = time.time()
+        self.told_to_end = False
         with log.open("wb") as out, self.errors.open("wb") as err:
             self._process = subprocess.Popen(
                 [*prefix, *command],
@@ -85,6 +86,7 @@ class Child:
 
     def terminate(self) -> None:
         """SIGTERM."""
+        self.told_to_end = True
         self.send(signal.SIGTERM)
 
     async def ended(self, timeout_s: float = 15.0) -> int:

@@ -23,7 +23,7 @@ def put_in() -> None:
             raise ZeroDivisionError("a fault that was put in")
         faultless(leg, now)
 
-    Leg.relay = relay  # type: ignore[method-assign]
+    Leg.relay = relay  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":

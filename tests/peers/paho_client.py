@@ -13,6 +13,9 @@ import time
 from typing import Any
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 
 def tell(event: str, detail: object = "") -> None:
@@ -28,9 +31,9 @@ class Client:
         self.options = options
         self.over = threading.Event()
         version = {3: paho.MQTTv31, 4: paho.MQTTv311, 5: paho.MQTTv5}[options.get("version", 4)]
-        clean = {} if version == paho.MQTTv5 else {"clean_session": True}
+        clean: dict[str, Any] = {} if version == paho.MQTTv5 else {"clean_session": True}
         self.client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             client_id=options["client_id"],
             protocol=version,
             reconnect_on_failure=False,
@@ -68,7 +71,7 @@ class Client:
         if reason is None:
             self.client.disconnect()
             return
-        codes = paho.ReasonCode(paho.PacketTypes.DISCONNECT, identifier=reason)
+        codes = ReasonCode(PacketTypes.DISCONNECT, identifier=reason)
         self.client.disconnect(reasoncode=codes)
 
     def _connected(self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:

@@ -25,12 +25,12 @@ class Ticker:
     def __init__(self, client_id: str, options: dict[str, Any]) -> None:
         """Connect and send CONNECT."""
         self.client_id = client_id
-        self.period_s: float = options["period_s"]
+        self.period_s = float(options["period_s"])
         self.sock = socket.create_connection((options["host"], options["port"]))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sends: list[float] = []
         self.send(builders.connect(client_id, keep_alive=options["keep_alive"]))
-        self.due = self.sends[-1] + options["first_s"]
+        self.due: float = self.sends[-1] + options["first_s"]
 
     def send(self, data: bytes) -> None:
         """Send, and remember when."""
@@ -84,7 +84,7 @@ class Bench:
         ticker = Ticker(self.names.pop(0), self.options)
         self.live[ticker.client_id] = ticker
         self.selector.register(ticker.sock, selectors.EVENT_READ, ticker)
-        self.next_start = now + self.options["stagger_s"]
+        self.next_start = now + float(self.options["stagger_s"])
 
     def wake_at(self) -> float:
         """When the next thing is due."""

@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trio
+import trio.lowlevel
 
 from kaproxy.connection.events import Accepted, Closed, Event
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction, RelayFacts, Side
+from kaproxy.relay.pair import Pair
 from kaproxy.relay.server import Relay, RelayConfig
 
 FUSE_S = 20.0
@@ -147,6 +149,11 @@ class Rig:
         self.sockets.append(broker)
         return broker
 
+    def living(self) -> list[Pair]:
+        """The relay's own view of its connections."""
+        assert self.relay._poller is not None
+        return list(self.relay._poller.pairs())
+
     async def line(self, number: int = 1) -> Evidence:
         """The closing line, once it is there."""
         await until(lambda: len(self.closed) >= number)
@@ -183,7 +190,7 @@ async def relaying(**settings: Any) -> AsyncIterator[Rig]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition; the rig's fuse bounds it."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110  kernel state sets no event
         await trio.sleep(0.001)
 
 
@@ -228,3 +235,30 @@ async def fill(sock: trio.socket.SocketType) -> int:
             sent += await sock.send(b"x" * 65536)
         if scope.cancelled_caught:
             return sent
+
+
+async def hold(rig: Rig, broker: trio.socket.SocketType) -> int:
+    """Send from the broker until the proxy has to hold something for the client; returns how much went."""
+    sent = 0
+    while rig.living()[0].client.held is None:
+        sent += await broker.send(b"x" * 16384)
+        await trio.lowlevel.checkpoint()
+    return sent
+
+
+async def turns_in(rig: Rig, seconds: float) -> int:
+    """How many batches the poller serves in that time."""
+    poller = rig.relay._poller
+    assert poller is not None
+    turns = 0
+    original = poller._turn
+
+    def counted(ready: list[tuple[int, int]]) -> float:
+        nonlocal turns
+        turns += 1
+        return original(ready)
+
+    poller._turn = counted  # type: ignore[method-assign]
+    await trio.sleep(seconds)
+    poller._turn = original  # type: ignore[method-assign]
+    return turns

@@ -9,7 +9,7 @@ import trio
 
 from kaproxy.connection.facts import Ending
 from kaproxy.relay.closing import fault_text
-from tests.relay.rig import Rig, fill, read_all, relaying, reset, send_all, until
+from tests.relay.rig import Rig, fill, hold, read_all, relaying, reset, send_all, until
 
 
 async def test_the_line_comes_at_once_when_both_legs_have_ended() -> None:
@@ -67,7 +67,7 @@ async def test_a_lingering_connection_is_closed_once_it_has_been_idle_too_long()
 async def test_queue_sizes_are_those_of_the_first_ending() -> None:
     async with relaying(post_mortem_s=0.1, linger_s=1.0) as rig:
         client, broker = await rig.pair()
-        await fill(broker)
+        await hold(rig, broker)
         broker.shutdown(trio.socket.SHUT_WR)
         line = await rig.line()
         assert (line.client_leg.unsent or 0) > 65536
@@ -113,7 +113,10 @@ async def test_exactly_one_line_per_connection_whatever_the_peers_do(seed: int) 
 async def short_lived(rig: Rig, rng: random.Random) -> None:
     """A client that is gone before the broker has accepted."""
     client = await rig.dial()
-    (reset if rng.random() < 0.5 else trio.socket.SocketType.close)(client)
+    if rng.random() < 0.5:
+        reset(client)
+    else:
+        client.close()
     (await rig.accept()).close()
 
 

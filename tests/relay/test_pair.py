@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 import pytest
 import trio
 
-from kaproxy.connection.events import KeepAliveOverdue
+from kaproxy.connection.events import Event, KeepAliveOverdue
 from kaproxy.connection.facts import Ending, Side
+from kaproxy.relay.leg import Leg
+from kaproxy.relay.pair import Pair
 from tests.relay.rig import (
     RecordingTracker,
     Rig,
     fill,
+    hold,
     read_all,
     read_exactly,
     relaying,
     reset,
     send_all,
+    turns_in,
     until,
 )
 
@@ -179,20 +184,34 @@ async def test_a_peer_that_does_not_read_stops_the_other_and_is_measured() -> No
     async with relaying() as rig:
         client, broker = await rig.pair()
         sent = await fill(broker)
-        pair = next(iter(rig.relay._poller.pairs()))  # type: ignore[union-attr]
+        pair = rig.living()[0]
         assert pair.client.held is not None
         assert len(pair.client.held) <= 65536
-        broker.shutdown(trio.socket.SHUT_WR)
-        await until(lambda: pair.first_at is not None)
+        client.shutdown(trio.socket.SHUT_WR)
         line = await rig.line()
-        assert line.closed_by == "broker"
+        assert line.closed_by == "client"
         assert line.client_leg.stalled_now
         assert line.client_leg.stalled_s > 0.1
         assert line.client_leg.unsent is not None
         assert line.client_leg.unsent > 65536
         assert line.relay.dwell_max_s > 0.1
+        broker.close()
         data, how = await read_all(client)
         assert (len(data), how) == (sent, "fin")
+        await rig.gone()
+
+
+async def test_the_end_of_a_peer_that_is_not_read_is_noticed_before_its_bytes_are_taken() -> None:
+    async with relaying() as rig:
+        client, broker = await rig.pair()
+        sent = await hold(rig, broker)
+        await send_all(broker, b"\xe0\x01\x97")
+        broker.close()
+        line = await rig.line()
+        assert (line.closed_by, line.close_how) == ("broker", "fin")
+        assert bytes(rig.trackers[0].broker_bytes[-3:]) == b"\xe0\x01\x97"
+        data, how = await read_all(client)
+        assert (len(data), how) == (sent + 3, "fin")
         client.close()
         await rig.gone()
 
@@ -218,24 +237,6 @@ async def test_an_idle_half_closed_pair_does_not_spin() -> None:
         reset(client)
         await until(lambda: bool(rig.closed))
         assert await turns_in(rig, 0.2) < 400  # it looks, at growing intervals, whether the bytes arrived
-
-
-async def turns_in(rig: Rig, seconds: float) -> int:
-    """How many batches the poller serves in that time."""
-    poller = rig.relay._poller
-    assert poller is not None
-    turns = 0
-    original = poller._turn
-
-    def counted(ready: list[tuple[int, int]]) -> float:
-        nonlocal turns
-        turns += 1
-        return original(ready)
-
-    poller._turn = counted  # type: ignore[method-assign]
-    await trio.sleep(seconds)
-    poller._turn = original  # type: ignore[method-assign]
-    return turns
 
 
 @BOTH_WAYS
@@ -304,8 +305,15 @@ async def test_a_fault_in_one_connection_ends_that_one_only(monkeypatch: pytest.
     async with relaying() as rig:
         client, _broker = await rig.pair()
         other_client, other_broker = await rig.pair()
-        pair = next(p for p in rig.relay._poller.pairs() if p.witness.origin is rig.accepted[0])  # type: ignore[union-attr]
-        monkeypatch.setattr(type(pair), "read_end", _raise_for(pair), raising=True)
+        pair = next(p for p in rig.living() if p.witness.origin is rig.accepted[0])
+        ended = Pair.ended
+
+        def broken(self: Pair, leg: Leg, ending: Ending, now: float) -> None:
+            if self is pair:
+                raise ZeroDivisionError("broken")
+            ended(self, leg, ending, now)
+
+        monkeypatch.setattr(Pair, "ended", broken)
         client.close()
         line = await rig.line()
         assert line.closed_by == "proxy"
@@ -316,22 +324,12 @@ async def test_a_fault_in_one_connection_ends_that_one_only(monkeypatch: pytest.
         assert rig.relay.live == 1
 
 
-def _raise_for(pair: object) -> object:
-    def read(self: object, leg: object, now: float) -> None:
-        if self is pair:
-            raise ZeroDivisionError("broken")
-
-    return read
-
-
 async def test_a_suspicion_carries_what_the_kernel_says_of_both_legs() -> None:
     async with relaying() as rig:
 
         def suspicious(tracker: RecordingTracker) -> None:
             tracker.look_at = tracker.opened + 0.02
-            tracker.suspicions = (
-                KeepAliveOverdue(tracker.origin, "c1", 1.6, 1, 1.5, 1.5, "PINGREQ"),
-            )
+            tracker.suspicions = (KeepAliveOverdue(tracker.origin, "c1", 1.6, 1, 1.5, 1.5, "PINGREQ"),)
 
         rig.prepare = suspicious
         await rig.pair()
@@ -350,7 +348,12 @@ async def test_a_tracker_stuck_at_its_deadline_does_not_keep_the_timer_busy() ->
         def stuck(tracker: RecordingTracker) -> None:
             tracker.look_at = tracker.opened
             tracker.suspicions = ()
-            tracker.look = lambda _now: tracker.calls.append(("look",)) or ()  # type: ignore[method-assign,func-returns-value,assignment]
+
+            def look(now: float) -> Sequence[Event]:
+                tracker.calls.append(("look",))
+                return ()
+
+            tracker.look = look  # type: ignore[method-assign]
 
         rig.prepare = stuck
         await rig.pair()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kaproxy.connection.events import (
     Accepted,
     Closed,
@@ -37,6 +39,7 @@ LEG = LegFacts(
     window=64240,
     fin_acked=True,
 )
+BUSY = replace(LEG, unsent=1, unacked=2, retransmits=3, backoff=3, stalled_s=1.0, stalled_now=True)
 ESTABLISHED = Established(ORIGIN, "press-7", "3.1.1", 10, 10, 15.0, 22.0, True, False, True, 0.0123456)
 LATE = KeepAliveLate(ORIGIN, "press-7", 15.00234, 10, -0.00234, 3, suppressed=2)
 OVERDUE = KeepAliveOverdue(ORIGIN, "press-7", 22.5, 10, 15.0, 22.0, "PINGREQ", LEG, None)
@@ -80,6 +83,10 @@ EVIDENCE = Evidence(
 FULL = Evidence(
     origin=ORIGIN,
     duration_s=1.0,
+    counts="bytes",
+    inflight_from_client=1,
+    inflight_from_broker=1,
+    closed_within_1s=2,
     phase=Phase.CLOSING,
     closed_by="proxy",
     close_how="local",
@@ -96,15 +103,15 @@ FULL = Evidence(
     limit_low_s=30.0,
     limit_high_s=31.0,
     silence_s=1.0,
-    silence_bytes_s=1.0,
-    silence_counted_s=1.0,
+    silence_bytes_s=0.9,
+    silence_counted_s=2.0,
     margin_min_s=1.0,
     gap_max_s=1.0,
     late_gaps=1,
-    idle_s=1.0,
-    downlink_idle_s=1.0,
+    idle_s=0.8,
+    downlink_idle_s=0.8,
     downlink_in_silence=1,
-    downlink_gap_s=1.0,
+    downlink_gap_s=0.7,
     pings_open=1,
     ping_wait_s=1.0,
     ping_rtt_last_ms=1.0,
@@ -116,8 +123,8 @@ FULL = Evidence(
     partial_from_broker=PartialPacket("PUBLISH", 10, 5),
     late_from_client=Late("PINGREQ", 1.0),
     late_from_broker=Late("PINGRESP", 1.0),
-    client_leg=LEG,
-    broker_leg=LEG,
+    client_leg=BUSY,
+    broker_leg=BUSY,
     will_present=True,
     session_present=True,
     clean_start=True,

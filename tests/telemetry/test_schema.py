@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kaproxy.diagnosis.record import to_record
+from kaproxy.diagnosis.shapes import USUAL
 from kaproxy.telemetry.log import Log
 from kaproxy.telemetry.recorder import Recorder
 from kaproxy.telemetry.schema import SCHEMA, Field, events, head, parts
@@ -44,6 +45,8 @@ def check(record: dict[str, Any], fields: tuple[Field, ...]) -> None:
     assert {field.name for field in fields if not field.optional} <= set(record)
     for name, value in record.items():
         field = by_name[name]
+        if value is None and field.optional:
+            continue
         assert isinstance(value, TYPES[field.type]), name
         assert (field.type == "boolean") == isinstance(value, bool), name
         if field.type == "time":
@@ -99,6 +102,12 @@ def test_every_row_is_complete(event: str) -> None:
         for ending, needed in unit.items():
             if field.name.endswith(ending) and not field.name.endswith("_1s"):
                 assert field.unit == needed, field.name
+
+
+def test_what_is_left_out_at_its_usual_value_is_so_marked() -> None:
+    rows = [*events()["connection.closed"].fields, *(field for part in parts().values() for field in part)]
+    assert {row.name: json.loads(row.usual) for row in rows if row.usual} == json.loads(json.dumps(USUAL))
+    assert all(row.optional for row in rows if row.usual)
 
 
 def test_every_part_is_used() -> None:

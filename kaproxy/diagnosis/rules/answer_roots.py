@@ -19,7 +19,6 @@ from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner
 from kaproxy.diagnosis.wording import beaten, counted, seconds
 
 _SILENT = f"{Cause.PING_TIMEOUT}/broker_silent"
-_UNREACHABLE = f"{Cause.PING_TIMEOUT}/broker_unreachable"
 _UNREAD = f"{Cause.PING_TIMEOUT}/response_not_read"
 #: No sane ping timer is shorter, seconds; nor than three times the slowest answer so far.
 SANE_LIMIT_S = 1.0
@@ -157,10 +156,7 @@ def _broker_took_it(evidence: Evidence) -> Finding | None:
         (because + talks,),
         Confidence.SETTLED,
         root="broker_silent",
-        ruled_out=(
-            beaten(_UNREACHABLE, "its kernel answered"),
-            beaten(_UNREAD, "nothing was held for the client"),
-        ),
+        ruled_out=(beaten(_UNREAD, "nothing was held for it"),),
     )
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, Side
-from kaproxy.diagnosis.reading import closed_first, keep_alive_of, readable
+from kaproxy.diagnosis.reading import closed_first, keep_alive_of, own_delay, readable
 from kaproxy.diagnosis.rules.keep_alive import in_window
 from kaproxy.diagnosis.rules.openings import AT_ONCE_S
-from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, RuledOut
+from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner, RuledOut
 from kaproxy.diagnosis.wording import beaten, seconds
 
+#: A client or broker may lose patience with kaproxy from here on, seconds.
+OWN_DELAY_S = 1.0
 _LONG_IDLE_S = 10.0
 _MANY = 5
 
@@ -41,12 +43,14 @@ def broker(evidence: Evidence) -> Finding | None:
     if not closed_first(evidence, Side.BROKER):
         return None
     cause = Cause.BROKER_RESET if evidence.close_how == Ending.RST else Cause.BROKER_CLOSED
+    if own_delay(evidence) >= OWN_DELAY_S:
+        return _kaproxy_was_late(evidence, cause)
     return Finding(
         cause,
-        (*_idle(evidence), *_crowd(evidence), *_blind(evidence), *_no_blame(evidence)),
+        (*_last(evidence), *_idle(evidence), *_crowd(evidence), *_blind(evidence), *_no_blame(evidence)),
         Confidence.UNCLEAR,
         ruled_out=(*_not_keep_alive(evidence), *_not_idle(evidence)),
-        would_settle=_broker_settled_by(evidence),
+        would_settle=_settled_by(evidence, "broker"),
     )
 
 
@@ -55,12 +59,28 @@ def client(evidence: Evidence) -> Finding | None:
     if not closed_first(evidence, Side.CLIENT):
         return None
     reset = evidence.close_how == Ending.RST
+    cause = Cause.CLIENT_RESET if reset else Cause.CLIENT_CLOSED
+    if own_delay(evidence) >= OWN_DELAY_S:
+        return _kaproxy_was_late(evidence, cause)
     return Finding(
-        Cause.CLIENT_RESET if reset else Cause.CLIENT_CLOSED,
-        ("It sent no DISCONNECT.", *_idle(evidence), *_blind(evidence), *_no_blame(evidence)),
+        cause,
+        (*_last(evidence), *_idle(evidence), *_blind(evidence), *_no_blame(evidence)),
         Confidence.UNCLEAR if reset or _idle_both(evidence) else Confidence.LIKELY,
         ruled_out=(*_not_ping(evidence), *_not_idle(evidence)),
-        would_settle="The client's log; for idle_cut, other connections that ended after the same idle time.",
+        would_settle=_settled_by(evidence, "client"),
+    )
+
+
+def _kaproxy_was_late(evidence: Evidence, cause: Cause) -> Finding:
+    """kaproxy stood still for so long that the peer may have lost patience with it, and no time here can be trusted."""
+    delay = seconds(own_delay(evidence))
+    return Finding(
+        cause,
+        (f"kaproxy itself was up to {delay} late on this connection, which may be why.", *_blind(evidence)),
+        Confidence.UNCLEAR,
+        owner=Owner.PROXY,
+        advice="Give kaproxy more CPU before looking at client or broker.",
+        would_settle="The same with kaproxy less loaded: see loop_lag_max_ms and relay_dwell_max_ms.",
     )
 
 
@@ -72,6 +92,18 @@ def unknown(evidence: Evidence) -> Finding:
         Confidence.UNCLEAR,
         would_settle="The logs of both peers.",
     )
+
+
+def _last(evidence: Evidence) -> tuple[str, ...]:
+    """That nothing was said, and what the client had sent last."""
+    last, partial = evidence.last_from_client, evidence.partial_from_client
+    if partial is not None and partial.size is not None:
+        return (
+            f"No DISCONNECT; of a {partial.packet} from the client {partial.seen} of {partial.size} bytes had come.",
+        )
+    if last is not None:
+        return (f"No DISCONNECT; last from the client: {last.packet}, {seconds(last.ago_s)} before.",)
+    return ("No DISCONNECT.",)
 
 
 def _idle_both(evidence: Evidence) -> bool:
@@ -132,7 +164,7 @@ def _not_ping(evidence: Evidence) -> tuple[RuledOut, ...]:
     return ()
 
 
-def _broker_settled_by(evidence: Evidence) -> str:
+def _settled_by(evidence: Evidence, who: str) -> str:
     if _idle_both(evidence):
-        return "The broker's log; for idle_cut, other connections that ended after the same idle time."
-    return "The broker's log at this time."
+        return f"The {who}'s log; for idle_cut, other connections with the same idle time."
+    return f"The {who}'s log at this time."

@@ -97,7 +97,7 @@ def _premature(evidence: Evidence, said: str, early: float) -> Finding:
 def _doubt(evidence: Evidence) -> str | None:
     """Why a silence in the window proves less than usual, as a sentence; None where it does not."""
     if not readable(evidence, Side.CLIENT):
-        return "The client's bytes could not be read to the end, so its packets may have been missed."
+        return "The client's bytes could not all be read; packets may have been missed."
     known = profile_named(evidence.broker_profile).strong is None
     keep_alive, high = keep_alive_of(evidence), strong_limit_high(evidence)
     if keep_alive <= TOO_SHORT_S and not known:
@@ -105,6 +105,8 @@ def _doubt(evidence: Evidence) -> str | None:
     silent_s = evidence.silence_counted_s
     if not known and high is not None and silent_s is not None and silent_s > high + LATE_TOLERANCE_S:
         return f"Most brokers expire by {seconds(high)}; only a few take longer."
+    if high is not None and silent_s is not None and silent_s > high + LATE_TOLERANCE_S:
+        return "It fits only with what kaproxy itself, or a peer that did not read, may have delayed."
     orderly = profile_named(evidence.broker_profile).closes_with == "fin"
     if orderly and evidence.broker_leg.ending is Ending.RST:
         return "This broker closes with FIN, unless it had unread bytes."
@@ -133,15 +135,15 @@ def _finding(evidence: Evidence, root: Root, because: tuple[str, ...], confidenc
 def _settled_by(confidence: Confidence) -> str | None:
     if confidence is Confidence.SETTLED:
         return None
-    return "The broker's log, or MQTT 5.0 with a broker that sends 0x8D."
+    return "A stated 0x8D, or the broker's log."
 
 
 def _look_alikes(evidence: Evidence) -> tuple[RuledOut, ...]:
     found = []
     if evidence.taken_over_by is None:
-        found.append(beaten(Cause.TAKEOVER, "no other CONNECT with its client identifier in this worker"))
+        found.append(beaten(Cause.TAKEOVER, "no rival CONNECT in this worker"))
     received = received_in_silence(evidence)
     if received:
         sent = counted(received, "packet")
-        found.append(beaten(Cause.IDLE_CUT, f"the broker sent {sent} meanwhile"))
+        found.append(beaten(Cause.IDLE_CUT, f"{sent} came meanwhile"))
     return tuple(found)

@@ -80,7 +80,7 @@ def unanswered(evidence: Evidence) -> Finding | None:
         because=(*_waited(evidence), _matched(match), *_unseen(evidence), *root.because),
         confidence=weaker(confidence, root.confidence),
         ruled_out=(*_not_just_an_exit(evidence, match), *root.ruled_out),
-        would_settle=root.would_settle or "The client's log: does it name the missing PINGRESP?",
+        would_settle=root.would_settle or "The client's log.",
     )
 
 
@@ -121,10 +121,9 @@ def answered(evidence: Evidence) -> Finding | None:
             f"It closed {seconds(ago)} after its last PINGREQ, though that had been answered.",
             _matched(match),
             *root.because,
-            "By chance client_closed looks the same.",
         ),
         confidence=Confidence.UNCLEAR,
-        would_settle=f"The same {seconds(match.low_s)} after a PINGREQ on its next drop, or the client's log.",
+        would_settle=f"The next drop {seconds(match.low_s)} after a PINGREQ too, or the client's log.",
     )
 
 
@@ -146,17 +145,17 @@ def _matched(match: LimitMatch | None) -> str:
         return "That matches no client library known here."
     low, high = seconds(match.low_s), seconds(match.high_s)
     limit = low if low == high else f"{low[:-2]} to {high}"
-    return f"{match.libraries} give up after {limit}."
+    return f"After {limit} give up: {match.libraries}."
 
 
 def _unseen(evidence: Evidence) -> tuple[str, ...]:
     if readable(evidence, Side.BROKER):
         return ()
-    return ("The broker's bytes could not be read to the end, so a PINGRESP may have been missed.",)
+    return ("The broker's bytes could not all be read; a PINGRESP may have been missed.",)
 
 
 def _not_just_an_exit(evidence: Evidence, match: LimitMatch | None) -> tuple[RuledOut, ...]:
     if match is None:
         return ()
     cause = Cause.CLIENT_RESET if evidence.close_how == Ending.RST else Cause.CLIENT_CLOSED
-    return (beaten(cause, f"a PINGREQ had waited {seconds(evidence.ping_wait_s or 0.0)}, a known limit"),)
+    return (beaten(cause, "it left at a known ping limit"),)

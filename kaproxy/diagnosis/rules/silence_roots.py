@@ -29,6 +29,7 @@ _HUNG = f"{Cause.KEEP_ALIVE_TIMEOUT}/client_hung"
 _GONE = f"{Cause.KEEP_ALIVE_TIMEOUT}/client_unreachable"
 #: A packet this soon (s) after the broker's ending was merely late; later ones only where Keep Alive is long.
 LATE_PACKET_WITHIN_S = 2.0
+_FACTOR = 1.5  # 3.1.2-22
 #: A gap survived this close (s, or as a part of the limit) to the limit shows a client that pings at it.
 CLOSE_SHAVE_S = 0.5
 CLOSE_SHAVE_FACTOR = 0.1
@@ -62,14 +63,12 @@ def find_root(evidence: Evidence) -> Root:
 
 
 def delayed_by_kaproxy(evidence: Evidence) -> Root | None:
-    """kaproxy's own delay covers the lateness: no peer is blamed before that is cleared."""
-    delay, keep_alive = own_delay(evidence), keep_alive_of(evidence)
-    if delay < DELAY_MATTERS_S:
-        return None
-    silent_s, late = evidence.silence_counted_s or 0.0, evidence.late_from_client
-    covers_all = silent_s - delay <= keep_alive
-    covers_late = late is not None and delay >= late.after_s and not _late_by_habit(evidence, delay)
-    if not covers_all and not covers_late:
+    """But for kaproxy's own delay the client may have been in time: no peer is blamed before that is cleared.
+
+    A client that exceeds its Keep Alive by more than that delay is late on its own account (3.1.2-20).
+    """
+    delay, silent_s = own_delay(evidence), evidence.silence_counted_s or 0.0
+    if delay < DELAY_MATTERS_S or silent_s - delay > keep_alive_of(evidence):
         return None
     return Root(
         None,
@@ -81,10 +80,11 @@ def delayed_by_kaproxy(evidence: Evidence) -> Root | None:
     )
 
 
-def _late_by_habit(evidence: Evidence, delay: float) -> bool:
-    """Had it been late before, by more than kaproxy's own delay?"""
+def _how_sure(evidence: Evidence, delay: float) -> Confidence:
+    """Where kaproxy was late as well: had the client been late before, by more than that?"""
     gap_max = evidence.gap_max_s
-    return bool(evidence.late_gaps) and gap_max is not None and gap_max - delay > keep_alive_of(evidence)
+    habit = evidence.late_gaps and gap_max is not None and gap_max - delay > keep_alive_of(evidence)
+    return _LIKELY if habit else _UNCLEAR
 
 
 def _came_late(evidence: Evidence) -> Root | None:
@@ -97,43 +97,33 @@ def _came_late(evidence: Evidence) -> Root | None:
     gap = (evidence.silence_s or 0.0) + late.after_s
     delay = own_delay(evidence)
     helped = delay >= max(DELAY_MATTERS_S, late.after_s)
+    tipped = (f"kaproxy itself was up to {seconds(delay)} late, which may have tipped it.",) if helped else ()
     return Root(
         "pinged_late",
-        (
-            _how_late(evidence, late.packet, late.after_s, gap),
-            *_habit(evidence, gap),
-            *(
-                (f"kaproxy itself was up to {seconds(delay)} late, less than the client before.",)
-                if helped
-                else ()
-            ),
-        ),
-        _LIKELY if helped else _SETTLED,
-        ruled_out=(
-            beaten(_HUNG, "its loop sent a packet"),
-            beaten(_GONE, f"its {late.packet} arrived"),
-        ),
+        (_how_late(evidence, late.packet, late.after_s, gap), *_habit(evidence, gap), *tipped),
+        _how_sure(evidence, delay) if helped else _SETTLED,
+        ruled_out=(beaten(_HUNG, "its loop sent a packet"),),
         would_settle="The same with kaproxy less loaded." if helped else None,
     )
 
 
 def _how_late(evidence: Evidence, packet: str, after_s: float, gap: float) -> str:
     when = f"{seconds(after_s)} after" if after_s >= 0 else f"{seconds(-after_s)} before, crossing"
-    low = evidence.limit_low_s
-    beyond = f", {seconds(gap - low)} beyond the limit" if low is not None and gap >= low else ""
-    return f"Its {packet} came {when} that, {seconds(gap)} after the packet before it{beyond}."
+    beyond_s = gap - _FACTOR * keep_alive_of(evidence)
+    beyond = f", {seconds(beyond_s)} beyond 1.5 x Keep Alive" if beyond_s >= 0 else ""
+    return f"Its {packet} came {when} that{beyond}."
 
 
 def _habit(evidence: Evidence, gap: float) -> tuple[str, ...]:
     """How it had pinged before, and which library is known for such a gap."""
     told = []
     if evidence.late_gaps and evidence.gap_max_s is not None:
-        gaps = counted(evidence.late_gaps, "gap")
-        told.append(f"{gaps} above the Keep Alive survived, the longest {seconds(evidence.gap_max_s)}.")
+        gaps = counted(evidence.late_gaps, "late gap")
+        told.append(f"{gaps} survived before, up to {seconds(evidence.gap_max_s)}.")
     keep_alive = keep_alive_of(evidence)
     library = late_pinger(keep_alive, gap) or late_pinger(keep_alive, evidence.gap_max_s or 0.0)
     if library is not None:
-        told.append(f"{library} pings like this at Keep Alive {keep_alive}.")
+        told.append(f"{library} pings like this.")
     return tuple(told)
 
 
@@ -150,8 +140,8 @@ def _close_shave(evidence: Evidence) -> Root | None:
         "pinged_late",
         (f"It had come this close before: {seconds(gap_max)}, {left}.", *_habit(evidence, gap_max)),
         _LIKELY,
-        ruled_out=(beaten(_HUNG, "it closed after the broker did, so its loop runs"),),
-        would_settle="Its next PINGREQ arriving after the broker's close; it closed before that.",
+        ruled_out=(beaten(_HUNG, "it closed in its turn"),),
+        would_settle="A PINGREQ that comes after the broker's close.",
     )
 
 
@@ -179,7 +169,7 @@ def _gone(evidence: Evidence) -> Root | None:
     leg = evidence.client_leg
     facts = []
     if leg.fin_acked is False:
-        facts.append("did not acknowledge the FIN passed on to it")
+        facts.append("did not acknowledge the FIN passed on")
     if leg.retransmits:
         facts.append(f"left {counted(leg.retransmits, 'retransmission')} unanswered")
     if leg.ending is not None:
@@ -204,16 +194,14 @@ def _fed(evidence: Evidence) -> Root | None:
     if not all_acknowledged(evidence.client_leg):
         return None
     sent = counted(received, "packet")
-    because = (
-        f"The broker sent it {sent} meanwhile, never more than {seconds(gap)} apart, and its kernel took all of them.",
-    )
+    because = (f"The broker sent {sent} meanwhile, at most {seconds(gap)} apart, and its kernel took them.",)
     if client_life(evidence) is not Life.REACTED:
         return _hung_or(evidence, "receive_resets_ping", because)
     return Root(
         "receive_resets_ping",
         (*because, _closed_after(evidence)),
-        ruled_out=(beaten(_HUNG, "it closed after the broker did, so its loop runs"),),
-        would_settle="A silence with nothing received, in which it does ping.",
+        ruled_out=(beaten(_HUNG, "it closed in its turn"),),
+        would_settle="A PINGREQ once it receives nothing.",
     )
 
 
@@ -232,10 +220,7 @@ def _unpinging(evidence: Evidence) -> Root | None:
         "never_pinged",
         (*because, _closed_after(evidence)),
         _SETTLED,
-        ruled_out=(
-            beaten(_HUNG, "it closed after the broker did, so its loop runs"),
-            beaten(_GONE, "it closed after the broker did"),
-        ),
+        ruled_out=(beaten(_HUNG, "it closed in its turn"),),
     )
 
 
@@ -246,11 +231,11 @@ def _hung(evidence: Evidence) -> Root | None:
     return Root(
         "client_hung",
         (
-            "The client's kernel acknowledged the FIN passed on to it, but the client neither sent nor closed.",
+            "Its kernel acknowledged the FIN passed on, but it neither sent nor closed.",
             f"It had sent {counted(evidence.pingreqs, 'PINGREQ')} before.",
         ),
         ruled_out=(beaten(_GONE, "its kernel acknowledged the FIN"),),
-        would_settle="A look at the client's process: does its MQTT loop run?",
+        would_settle="The client's process: does its MQTT loop run?",
     )
 
 
@@ -260,12 +245,12 @@ def _hung_or(evidence: Evidence, other: str, because: tuple[str, ...]) -> Root |
         return None
     return Root(
         None,
-        (*because, f"It did not react to the close within the wait, so it is client_hung or {other}."),
+        (*because, f"It did not react to the close, so it is client_hung or {other}."),
         _UNCLEAR,
         owner=Owner.CLIENT_APP,
         ruled_out=(beaten(_GONE, "its kernel acknowledged the FIN"),),
-        would_settle="The client's process at that moment, or one PINGREQ of it on another day.",
-        advice="See whether the client's MQTT loop runs, and whether it calls its ping function.",
+        would_settle="The client's process.",
+        advice="See whether the client's MQTT loop runs and calls its ping function.",
     )
 
 
@@ -286,15 +271,15 @@ def _alive(evidence: Evidence) -> Root | None:
         owner=Owner.CLIENT_APP,
         ruled_out=(beaten(_GONE, "it answered"),),
         would_settle="The client's log around this time.",
-        advice="Look at what the client did in its silence; its loop was busy or its ping came too late.",
+        advice="Look at what the client did in its silence.",
     )
 
 
 def _closed_after(evidence: Evidence) -> str:
     after_s = moment_after(evidence, evidence.client_leg)
     if after_s is None or after_s <= 0:
-        return "It closed in its turn, so its loop runs."
-    return f"It closed {seconds(after_s)} after the broker did, so its loop runs."
+        return "It closed in its turn."
+    return f"It closed {seconds(after_s)} after the broker did."
 
 
 _LOOKS: tuple[Callable[[Evidence], Root | None], ...] = (

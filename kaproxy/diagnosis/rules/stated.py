@@ -112,6 +112,7 @@ def _left_in_order(evidence: Evidence) -> Finding:
             Cause.CLIENT_DISCONNECT,
             (f"A PINGREQ had been unanswered for {seconds(wait)} by then, so it may have given up.",),
             Confidence.LIKELY,
+            advice="If it left for want of a PINGRESP, look at the broker.",
             would_settle="The client's own log: did it leave because of the missing PINGRESP?",
         )
     because = f"It left in order; its last PINGREQ was {seconds(wait)} old."

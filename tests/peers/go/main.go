@@ -65,6 +65,7 @@ func main() {
 	flag.DurationVar(&want.block, "block", 0, "how long the first message blocks the callback")
 	id := flag.String("client-id", "go", "client identifier")
 	count := flag.Int("clients", 1, "how many; beyond one, the identifiers are numbered from 0")
+	stagger := flag.Duration("stagger", 0, "pause between the starts of two clients")
 	flag.Parse()
 
 	var all sync.WaitGroup
@@ -73,6 +74,7 @@ func main() {
 		if *count > 1 {
 			name = fmt.Sprintf("%s-%d", *id, number)
 		}
+		time.Sleep(*stagger)
 		all.Add(1)
 		go func() {
 			defer all.Done()

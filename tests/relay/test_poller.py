@@ -1,0 +1,178 @@
+"""Facts about the loop: deadlines, and how it measures itself."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import trio
+import trio.lowlevel
+
+from kaproxy.connection.events import Event
+from kaproxy.relay.pair import Pair
+from kaproxy.relay.poller import Poller, Timing
+from kaproxy.relay.witness import Witness
+from tests.relay.rig import RecordingTracker, read_exactly, relaying, send_all, turns_in, until
+from tests.relay.test_witness import ORIGIN
+
+TIMING = Timing(dial_timeout_s=10.0, linger_s=60.0, post_mortem_s=3.0)
+
+
+class Sleeper(Pair):
+    """A pair that only writes down when it is woken."""
+
+    __slots__ = ("woken",)
+
+    def __init__(self, poller: Poller) -> None:
+        super().__init__(poller, Witness(ORIGIN, RecordingTracker, lambda _event: None, 0.0), 0.0)
+        self.woken: list[float] = []
+
+    def wake(self, now: float) -> None:
+        self.woken.append(now)
+
+
+async def test_a_pair_is_woken_at_the_earliest_time_it_asked_for_and_once() -> None:
+    poller = Poller(TIMING)
+    pair = Sleeper(poller)
+    for when in (30.0, 10.0, 20.0):
+        poller.schedule(pair, when)
+    assert poller.wake_due(9.9) == 10.0
+    assert poller.wake_due(10.0) == 30.0  # what the first one was set to; it means nothing by then
+    assert poller.wake_due(40.0) == math.inf
+    assert pair.woken == [10.0]
+    poller.close()
+
+
+class Sleepwalker(Sleeper):
+    """A pair that cannot be woken."""
+
+    __slots__ = ()
+
+    def wake(self, now: float) -> None:
+        raise RuntimeError("not now")
+
+
+async def test_a_pair_that_raises_when_woken_is_ended_alone() -> None:
+    poller = Poller(TIMING)
+    poller.live = 2
+    bad, good = Sleepwalker(poller), Sleeper(poller)
+    poller.schedule(good, 2.0)
+    poller.schedule(bad, 1.0)
+    poller.wake_due(3.0)
+    assert (bad.released, good.released) == (True, False)
+    assert bad.witness.closed
+    assert good.woken == [3.0]
+    poller.close()
+
+
+async def test_deadlines_of_released_pairs_do_not_pile_up() -> None:
+    poller = Poller(TIMING)
+    for number in range(5000):
+        pair = Sleeper(poller)
+        poller.live += 1
+        poller.schedule(pair, 1000.0 + number)
+        poller.release(pair)
+    assert len(poller._heap) < 1100
+    poller.close()
+
+
+async def test_a_loop_that_is_kept_from_running_tells_how_long() -> None:
+    async with relaying() as rig:
+        client, broker = await rig.pair()
+        await trio.lowlevel.checkpoint()
+        time.sleep(0.5)  # noqa: ASYNC251  what must never happen, on purpose
+        await send_all(client, b"x")
+        assert await read_exactly(broker, 1) == b"x"
+        client.close()
+        broker.close()
+        line = await rig.line()
+        assert 0.25 < line.relay.lag_max_s < 5.0
+
+
+async def test_a_connection_is_not_blamed_with_lag_from_before_its_time() -> None:
+    async with relaying() as rig:
+        await trio.lowlevel.checkpoint()
+        time.sleep(0.5)  # noqa: ASYNC251
+        await trio.sleep(0.3)
+        client, broker = await rig.pair()
+        client.close()
+        broker.close()
+        line = await rig.line()
+        assert line.relay.lag_max_s < 0.25
+
+
+async def test_a_slow_batch_is_told_as_dwell() -> None:
+    async with relaying() as rig:
+
+        def slow(tracker: RecordingTracker) -> None:
+            def from_client(data: bytes, now: float) -> Sequence[Event]:
+                time.sleep(0.2)
+                return ()
+
+            tracker.from_client = from_client  # type: ignore[method-assign]
+
+        rig.prepare = slow
+        client, broker = await rig.pair()
+        await send_all(client, b"x")
+        assert await read_exactly(broker, 1) == b"x"
+        client.close()
+        broker.close()
+        line = await rig.line()
+        assert 0.19 < line.relay.dwell_max_s < 2.0
+
+
+STOPPED = """
+import sys, trio
+from kaproxy.connection.events import Closed
+from kaproxy.relay.server import Relay, RelayConfig
+from tests.relay.test_witness import ORIGIN
+from tests.relay.rig import RecordingTracker
+
+async def main():
+    def sink(event):
+        if isinstance(event, Closed):
+            print(event.evidence.relay.lag_max_s, flush=True)
+            relay.drain()
+    relay = Relay(
+        RelayConfig(listen=("127.0.0.1", 0), upstream=("127.0.0.1", int(sys.argv[1]))), RecordingTracker, sink
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(relay.run)
+        print(relay.bound[1], flush=True)
+
+trio.run(main)
+"""
+
+
+def test_a_stopped_proxy_shows_as_lag_of_that_many_seconds() -> None:
+    seconds = 1.0
+    root = Path(__file__).parents[2]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        arguments = [sys.executable, "-c", STOPPED, port]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=root, text=True) as proxy:
+            assert proxy.stdout is not None
+            with socket.create_connection(("127.0.0.1", int(proxy.stdout.readline()))) as client:
+                broker, _ = listener.accept()
+                client.sendall(b"x")
+                assert broker.recv(1) == b"x"
+                os.kill(proxy.pid, signal.SIGSTOP)
+                broker.close()
+            time.sleep(seconds)  # what is measured
+            os.kill(proxy.pid, signal.SIGCONT)
+            lag = float(proxy.stdout.readline())
+    assert seconds - 0.3 < lag < seconds + 3.0
+
+
+async def test_an_idle_relay_takes_no_turns() -> None:
+    async with relaying() as rig:
+        await rig.pair()
+        await until(lambda: rig.living()[0].client.through)
+        assert await turns_in(rig, 0.2) == 0
