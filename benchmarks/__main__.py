@@ -42,7 +42,7 @@ def parse() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one pair each, smaller; under a minute")
-    parser.add_argument("--pairs", type=int, help="pairs per figure (default: 4, fewer for slow ones)")
+    parser.add_argument("--pairs", type=int, help="pairs per figure (default: 3, fewer for slow ones)")
     parser.add_argument("--only", action="append", choices=[e.key for e in EXPERIMENTS], help="repeatable")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample and ratio there")
     parser.add_argument(

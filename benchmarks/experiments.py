@@ -62,7 +62,7 @@ class Experiment:
     figures: tuple[Figure, ...]
     quick: dict[str, object] = field(default_factory=dict)
     relays: tuple[str, ...] = ("direct", "haproxy", "kaproxy")
-    pairs: int = 4
+    pairs: int = 3
 
     def sample(self, generator: Generator, relay: Running, quick: bool, cores: str | None) -> Sample:
         """Puts the load on `relay` once and reads every figure off it."""

@@ -101,6 +101,22 @@ class Warnings(Table):
         default=5.0,
         description="ping.unanswered is told of a PINGREQ that has waited this long for its PINGRESP.",
     )
+    ping_slow: Annotated[float, Duration(0.001, 3600)] = Field(
+        default=1.0,
+        description="ping.slow is told of a PINGRESP that took this long, or a quarter of the Keep Alive.",
+    )
+    not_reading: Annotated[float, Duration(0.1, 3600)] = Field(
+        default=2.0,
+        description="client.not_reading and broker.not_reading are told of a peer that takes nothing this long.",
+    )
+    lagging: Annotated[float, Duration(0.001, 3600)] = Field(
+        default=0.1, description="proxy.lagging is told when kaproxy's own loop was late by this much."
+    )
+    path_idle_limit: Annotated[float, Duration(0, _FOREVER)] = Field(
+        default=0.0,
+        description="The idle limit of the path, 0 where it is not known; keep_alive.risky is told of a "
+        "Keep Alive that reaches it.",
+    )
     interval: Annotated[float, Duration(0, _FOREVER)] = Field(
         default=60.0, description="The same warning of the same connection is told at most once in this time."
     )

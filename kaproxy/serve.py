@@ -38,6 +38,9 @@ RELOADABLE = frozenset(
         "broker_profile",
         "warnings.keep_alive_late",
         "warnings.ping_unanswered",
+        "warnings.ping_slow",
+        "warnings.not_reading",
+        "warnings.path_idle_limit",
         "warnings.interval",
     }
 )
@@ -46,7 +49,8 @@ RELOADABLE = frozenset(
 def with_reloaded(before: Config, after: Config) -> Config:
     """The configuration in force after a reload: `before` but for what SIGHUP can change."""
     log = before.log.model_copy(update={"level": after.log.level, "frames": after.log.frames})
-    update = {"broker_profile": after.broker_profile, "warnings": after.warnings, "log": log}
+    warnings = after.warnings.model_copy(update={"lagging": before.warnings.lagging})
+    update = {"broker_profile": after.broker_profile, "warnings": warnings, "log": log}
     return before.model_copy(update=update)
 
 
@@ -62,6 +66,10 @@ def policy_of(config: Config) -> Policy:
         frames=config.log.frames,
         late_factor=config.warnings.keep_alive_late,
         ping_unanswered_s=config.warnings.ping_unanswered,
+        ping_slow_s=config.warnings.ping_slow,
+        not_reading_s=config.warnings.not_reading,
+        path_idle_limit_s=config.warnings.path_idle_limit or None,
+        keep_alive_max=BROKER_PROFILES[config.broker_profile].keep_alive_max,
         warning_interval_s=config.warnings.interval,
     )
 
@@ -79,6 +87,8 @@ def relay_config_of(config: Config) -> RelayConfig:
         post_mortem_s=config.timeouts.post_mortem,
         drain_s=config.timeouts.drain,
         resolve_interval_s=config.timeouts.resolve,
+        lagging_s=config.warnings.lagging,
+        lagging_interval_s=config.warnings.interval,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from kaproxy.connection.evidence import Evidence
-from kaproxy.connection.facts import LegFacts, Origin
+from kaproxy.connection.facts import LegFacts, Origin, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,65 @@ class PingUnanswered:
 
 
 @dataclass(frozen=True, slots=True)
+class PingSlow:
+    """A PINGRESP came, later than the threshold."""
+
+    origin: Origin
+    client_id: str
+    ping_rtt_ms: float
+    ping_rtt_max_ms: float  # of this connection so far, this one included
+    keep_alive: int
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NotReading:
+    """A peer does not take what is held for it: the other one is not read meanwhile."""
+
+    origin: Origin
+    client_id: str | None  # None: no CONNECT was understood yet
+    side: Side
+    stalled_s: float  # since when it has taken nothing
+    keep_alive: int | None
+    client_leg: LegFacts | None = None
+    broker_leg: LegFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientIdContested:
+    """CONNECT with the client identifier of a connection that is still alive in this worker."""
+
+    origin: Origin
+    client_id: str
+    keep_alive: int
+    holder: Origin
+    holder_age_s: float  # how long the older connection had been open
+    holder_silence_s: float  # and silent
+    holder_keep_alive: int
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAliveRisky:
+    """At CONNACK: the Keep Alive agreed on cannot protect this connection. `reason`: see `watch.RISKS`."""
+
+    origin: Origin
+    client_id: str
+    keep_alive: int
+    reason: str
+    limit_s: float | None  # what it collides with, where that is a number
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyLagging:
+    """The worker's own loop was late: what it says of others in that time is worth less."""
+
+    lag_ms: float
+    connections_live: int
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ObserverFailed:
     """The observation of a connection failed; its bytes go on."""
 
@@ -96,6 +155,18 @@ class Closed:
 
 
 Event: TypeAlias = (
-    Accepted | Established | KeepAliveLate | KeepAliveOverdue | PingUnanswered | ObserverFailed | Closed
+    Accepted
+    | Established
+    | KeepAliveLate
+    | KeepAliveOverdue
+    | KeepAliveRisky
+    | PingSlow
+    | PingUnanswered
+    | NotReading
+    | ClientIdContested
+    | ProxyLagging
+    | ObserverFailed
+    | Closed
 )
-Suspicion: TypeAlias = KeepAliveOverdue | PingUnanswered
+#: To these the relay adds what the kernel says of both legs at that moment.
+Suspicion: TypeAlias = KeepAliveOverdue | PingUnanswered | NotReading

@@ -25,6 +25,10 @@ class Policy:
     frames: int = 16  # control packets the flight recorder holds, 0 to 255
     late_factor: float = 1.0  # a gap over this many Keep Alives (and the tolerance) is late
     ping_unanswered_s: float = 5.0  # warn when a PINGREQ waits longer, at most half the Keep Alive
+    ping_slow_s: float = 1.0  # warn when a PINGRESP took longer, at most a quarter of the Keep Alive
+    not_reading_s: float = 2.0  # warn when a peer has taken nothing of what is held for it for so long
+    path_idle_limit_s: float | None = None  # the idle limit of the path, where it is known
+    keep_alive_max: int | None = None  # the service's own maximum, where its profile has one
     warning_interval_s: float = 60.0  # at most one warning of a kind per connection in this time
 
     def late_after(self, keep_alive: int) -> float:
@@ -34,3 +38,7 @@ class Policy:
     def unanswered_after(self, keep_alive: int) -> float:
         """Seconds a PINGREQ may wait for its PINGRESP before it is worth a warning."""
         return min(self.ping_unanswered_s, keep_alive / 2) if keep_alive else self.ping_unanswered_s
+
+    def slow_after(self, keep_alive: int) -> float:
+        """Seconds a PINGRESP may take before that is worth a warning."""
+        return min(self.ping_slow_s, keep_alive / 4) if keep_alive else self.ping_slow_s

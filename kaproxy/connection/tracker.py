@@ -182,6 +182,7 @@ class ConnectionTracker:
                 self._note_kind(down, kind)
             if kind == _PINGRESP:
                 self.pings.response(now)
+                self._tell(self.watch.slow(self, now))
                 continue
             self.down_in_silence += count
             if kind == _PUBLISH:
@@ -229,6 +230,7 @@ class ConnectionTracker:
         self.holder = self._directory.claim(client_id, self)
         if self.holder is not None:
             self.holder.contested(self, now)
+            self._tell(self.holder.watch.contested_by(self.holder, self, now))
 
     def _connack(self, connack: Connack, now: float) -> None:
         if self.connack is not None or self.connect is None:
@@ -243,6 +245,7 @@ class ConnectionTracker:
         if connack.assigned_client_identifier:
             self._claim(connack.assigned_client_identifier, now)
         self._tell(self._established(self.connect, connack, now))
+        self._tell(self.watch.risky(self))
 
     def _refused(self) -> None:
         if self.client_id:
@@ -328,6 +331,11 @@ class ConnectionTracker:
     def look(self, now: float) -> Sequence[Event]:
         """Tell what has become suspicious: a client overdue, a PINGREQ unanswered."""
         return self.watch.look(self, now)
+
+    def stalled(self, side: Side, stalled_s: float, now: float) -> Sequence[Event]:
+        """This side has taken nothing of what is held for it for `stalled_s` seconds."""
+        event = self.watch.not_reading(self, side, stalled_s, now)
+        return () if event is None else (event,)
 
     # ----------------------------------------------------------------- endings
 

@@ -7,37 +7,69 @@ It may not know what becomes of a warning. Read next: `events.py` for what each 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kaproxy.connection.events import Event, KeepAliveLate, KeepAliveOverdue, PingUnanswered
+from kaproxy.connection.events import (
+    ClientIdContested,
+    Event,
+    KeepAliveLate,
+    KeepAliveOverdue,
+    KeepAliveRisky,
+    NotReading,
+    PingSlow,
+    PingUnanswered,
+)
+from kaproxy.connection.facts import Side
 from kaproxy.mqtt.codes import packet_name
 
 if TYPE_CHECKING:
     from kaproxy.connection.tracker import ConnectionTracker
 
+
+class Told(NamedTuple):
+    """When a warning was last told, and how often it was not since."""
+
+    at: float
+    untold: int
+
+    def next(self, now: float, interval_s: float) -> tuple[Told, int | None]:
+        """Another reason to tell it: what to remember, and how many were kept back before; None: keep back."""
+        if now - self.at < interval_s:
+            return Told(self.at, self.untold + 1), None
+        return Told(now, 0), self.untold
+
+
+NEVER = Told(-math.inf, 0)
+
 #: Until CONNECT and CONNACK have passed there is nothing to watch; look again this often (s).
 EARLY_LOOK_S = 1.0
+
+#: Why a Keep Alive is risky (`KeepAliveRisky.reason`), as told in the log.
+RISKS = {
+    "zero": "Keep Alive 0: neither side ever notices that the other is gone (3.1.2.10)",
+    "above_maximum": "above the service's maximum, which lowers it without a word to clients before 5.0",
+    "path_limit": "the path cuts idle connections before this Keep Alive would have sent a packet",
+}
 
 
 class Watch:
     """What one connection was warned of already. Times are monotonic seconds."""
 
-    __slots__ = ("late_told_at", "late_untold", "overdue_told", "ping_told")
+    __slots__ = ("contested", "late_told", "overdue_told", "ping_told", "slow_told", "stalls_told")
 
     def __init__(self) -> None:
-        self.late_told_at: float | None = None
-        self.late_untold = 0
+        self.late_told = self.slow_told = self.contested = NEVER
         self.overdue_told: float | None = None  # the sign of life whose silence was told
         self.ping_told: float | None = None  # the PINGREQ whose wait was told
+        self.stalls_told: dict[Side, float] | None = None  # when each side was last said not to read
 
     def late(self, tracker: ConnectionTracker, gap: float, now: float) -> KeepAliveLate | None:
         """A survived gap over the Keep Alive; None where one was told within the interval."""
-        if self.late_told_at is not None and now - self.late_told_at < tracker.policy.warning_interval_s:
-            self.late_untold += 1
+        self.late_told, untold = self.late_told.next(now, tracker.policy.warning_interval_s)
+        if untold is None:
             return None
-        untold, self.late_untold = self.late_untold, 0
-        self.late_told_at = now
         return KeepAliveLate(
             origin=tracker.origin,
             client_id=tracker.client_id,
@@ -104,3 +136,76 @@ class Watch:
             keep_alive=keep_alive,
             ping_rtt_max_ms=None if rtt is None else rtt * 1000,
         )
+
+    def slow(self, tracker: ConnectionTracker, now: float) -> PingSlow | None:
+        """The PINGRESP that just came took long; None where one was told within the interval."""
+        rtt, slowest = tracker.pings.rtt_last, tracker.pings.rtt_max
+        if rtt is None or slowest is None or rtt < tracker.policy.slow_after(tracker.effective_keep_alive):
+            return None
+        self.slow_told, untold = self.slow_told.next(now, tracker.policy.warning_interval_s)
+        if untold is None:
+            return None
+        return PingSlow(
+            origin=tracker.origin,
+            client_id=tracker.client_id,
+            ping_rtt_ms=rtt * 1000,
+            ping_rtt_max_ms=slowest * 1000,
+            keep_alive=tracker.effective_keep_alive,
+            suppressed=untold,
+        )
+
+    def not_reading(
+        self, tracker: ConnectionTracker, side: Side, stalled_s: float, now: float
+    ) -> NotReading | None:
+        """A peer has taken nothing for `stalled_s`; told once the threshold is passed, then at the interval."""
+        if stalled_s < tracker.policy.not_reading_s or tracker.scene is not None:
+            return None
+        if self.stalls_told is None:
+            self.stalls_told = {}
+        if now - self.stalls_told.get(side, -math.inf) < tracker.policy.warning_interval_s:
+            return None
+        self.stalls_told[side] = now
+        known = tracker.connect is not None
+        return NotReading(
+            origin=tracker.origin,
+            client_id=tracker.client_id if known else None,
+            side=side,
+            stalled_s=stalled_s,
+            keep_alive=tracker.effective_keep_alive if known else None,
+        )
+
+    def contested_by(
+        self, holder: ConnectionTracker, newcomer: ConnectionTracker, now: float
+    ) -> ClientIdContested | None:
+        """`newcomer` came with the client identifier of the living `holder`, whose watch this is.
+
+        The newcomer inherits what was told, so that a fight of many connections is told at the interval.
+        """
+        told, untold = self.contested.next(now, newcomer.policy.warning_interval_s)
+        newcomer.watch.contested = told
+        if untold is None:
+            return None
+        return ClientIdContested(
+            origin=newcomer.origin,
+            client_id=newcomer.client_id,
+            keep_alive=newcomer.effective_keep_alive,
+            holder=holder.origin,
+            holder_age_s=now - holder.opened_at,
+            holder_silence_s=now - holder.up.packet_at,
+            holder_keep_alive=holder.effective_keep_alive,
+            suppressed=untold,
+        )
+
+    def risky(self, tracker: ConnectionTracker) -> KeepAliveRisky | None:
+        """What is wrong with the Keep Alive just agreed on, if anything; the worst first."""
+        keep_alive, policy = tracker.effective_keep_alive, tracker.policy
+        reason, limit = None, None
+        if not keep_alive:
+            reason = "zero"
+        elif policy.path_idle_limit_s is not None and keep_alive >= policy.path_idle_limit_s:
+            reason, limit = "path_limit", policy.path_idle_limit_s
+        elif policy.keep_alive_max is not None and keep_alive > policy.keep_alive_max:
+            reason, limit = "above_maximum", float(policy.keep_alive_max)
+        if reason is None:
+            return None
+        return KeepAliveRisky(tracker.origin, tracker.client_id, keep_alive, reason, limit)

@@ -34,10 +34,10 @@ class PingLimit:
 
 
 PING_LIMITS = (
-    PingLimit("paho.mqtt.python, libmosquitto, rumqttc, PubSubClient …", 1.0),
-    PingLimit("MQTT.js, esp-mqtt, MQTTnet, AWS SDK (MQTT 5) …", 0.5),
+    PingLimit("paho.mqtt.python, libmosquitto, rumqttc, PubSubClient", 1.0),
+    PingLimit("MQTT.js, esp-mqtt, MQTTnet, AWS SDK (MQTT 5)", 0.5),
     PingLimit("paho C, paho.golang 0.12", 1.5),
-    PingLimit("async-mqtt-client, espMqttClient, paho Java at the latest …", 2.0),
+    PingLimit("async-mqtt-client, espMqttClient, paho Java at the latest", 2.0),
     PingLimit("paho.mqtt.golang", low_s=10.0, high_s=15.0),
     PingLimit("AWS SDK v2 (MQTT 5) at its largest", low_s=30.0, high_s=30.0),
     PingLimit("coreMQTT", low_s=5.0, high_s=5.0),

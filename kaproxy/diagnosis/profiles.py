@@ -23,6 +23,9 @@ class BrokerProfile:
     sends_0x8d: bool | None = None  # does it announce an expiry to MQTT 5.0 clients; None: not known
     closes_with: str | None = None  # "fin" or "rst" where its own close is known, else None
     connect_wait_s: tuple[float, float] | None = None  # its patience for CONNECT; None: endless or not known
+    keep_alive_max: int | None = (
+        None  # a larger Keep Alive counts as this many seconds; 3.x clients are not told
+    )
     strong: Window | None = None  # the part of `window` most brokers keep to; only for a union of brokers
     note: str = ""
 
@@ -114,7 +117,7 @@ _ROWS = (
     BrokerProfile(
         "moquette",
         "Moquette",
-        Window(Counts.BYTES, Rounding.NEAREST, early_s=0.1, late_s=0.1),
+        Window(Counts.BYTES, Rounding.NEAREST, late_s=0.1),
         "moquette-io/moquette@main: MQTTConnection.java",
         sends_0x8d=False,
         connect_wait_s=(10.0, 10.5),
@@ -123,7 +126,7 @@ _ROWS = (
     BrokerProfile(
         "aedes",
         "Aedes (3.x only)",
-        Window(early_s=0.1, late_s=0.1),
+        Window(late_s=0.1),
         "moscajs/aedes@v1.1.1:lib/handlers/connect.js, index.js; measured at 1.50 x to the hundredth",
         sends_0x8d=False,
         connect_wait_s=(30.0, 30.5),
@@ -131,7 +134,7 @@ _ROWS = (
     BrokerProfile(
         "mochi",
         "mochi-mqtt",
-        Window(rounding=Rounding.FLOOR, early_s=0.1, late_s=0.1),
+        Window(rounding=Rounding.FLOOR, late_s=0.1),
         "mochi-mqtt/server@v2.7.9:clients.go, server.go",
         sends_0x8d=False,
         note="Keep Alive above 43690 wraps. Sends DISCONNECT to 3.1.1 clients on takeover and shutdown.",
@@ -139,7 +142,7 @@ _ROWS = (
     BrokerProfile(
         "rumqttd",
         "rumqttd",
-        Window(Counts.BOTH_WAYS, early_s=0.1, late_s=0.1),
+        Window(Counts.BOTH_WAYS, late_s=0.1),
         "bytebeamio/rumqtt@main:rumqttd/src/link/network.rs, remote.rs; measured at 1.50 x to the hundredth",
         sends_0x8d=False,
         connect_wait_s=(60.0, 60.5),
@@ -148,7 +151,7 @@ _ROWS = (
     BrokerProfile(
         "ejabberd",
         "ejabberd mod_mqtt",
-        Window(Counts.BYTES, Rounding.NEAREST, early_s=0.1, late_s=0.1),
+        Window(Counts.BYTES, Rounding.NEAREST, late_s=0.1),
         "processone/ejabberd@26.07:src/mod_mqtt_session.erl",
         sends_0x8d=True,
         connect_wait_s=(30.0, 30.5),
@@ -158,6 +161,7 @@ _ROWS = (
         "Apache ActiveMQ Artemis",
         Window(late_s=4.1),
         "apache/artemis@main: MQTTProtocolHandler.java, RemotingServiceImpl.java",
+        keep_alive_max=60,
         sends_0x8d=False,
         connect_wait_s=(90.0, 94.5),
         note="Lowers Keep Alive 0 and above 60 to 60 by default; 3.x clients are never told.",
@@ -189,8 +193,9 @@ _ROWS = (
     BrokerProfile(
         "gmqtt",
         "gmqtt broker (Go)",
-        Window(rounding=Rounding.FLOOR, early_s=0.1, late_s=0.1),
+        Window(rounding=Rounding.FLOOR, late_s=0.1),
         "DrmagicE/gmqtt@master:config/mqtt.go, server/client.go",
+        keep_alive_max=300,
         note="Lowers a Keep Alive above 300 to 300 by default; 3.x clients are never told.",
     ),
     BrokerProfile(
@@ -207,6 +212,7 @@ _ROWS = (
         "AWS IoT Core",
         Window(late_s=30.0),
         "docs.aws.amazon.com/iot (documentation only; not measured)",
+        keep_alive_max=1200,
         note="Keep Alive below 30 counts as 30, 0 and above 1200 as 1200.",
     ),
     BrokerProfile(
@@ -214,6 +220,7 @@ _ROWS = (
         "Azure IoT Hub",
         Window(late_s=30.0),
         "MicrosoftDocs/azure-docs: iot-mqtt-connect-to-iot-hub.md (documentation only; not measured)",
+        keep_alive_max=1177,
         sends_0x8d=False,
         note="Closes after 1767 s at the latest, so a Keep Alive above 1177 is of no use.",
     ),

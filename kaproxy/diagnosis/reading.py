@@ -91,6 +91,14 @@ def retransmitting(facts: LegFacts) -> bool:
     return bool(facts.unacked) and bool(facts.backoff) and facts.window != 0
 
 
+def perhaps_expired_unseen(evidence: Evidence) -> bool:
+    """May the broker have expired the client, its ending still unread behind bytes the client does not take?"""
+    silent_s, low = evidence.silence_counted_s, evidence.limit_low_s
+    if silent_s is None or low is None or not backlogged(evidence.client_leg):
+        return False
+    return silent_s >= low - EARLY_TOLERANCE_S
+
+
 def all_acknowledged(facts: LegFacts) -> bool:
     """Did this peer's kernel acknowledge everything there was for it?"""
     return facts.unsent == 0 and facts.unacked == 0

@@ -60,7 +60,7 @@ def ending(evidence: Evidence) -> str:
 def silence(evidence: Evidence) -> str:
     """The client's silence against the Keep Alive and the broker's window, as a sentence."""
     silent = evidence.silence_counted_s if evidence.silence_counted_s is not None else evidence.silence_s
-    who = "Both ways" if evidence.counts == Counts.BOTH_WAYS else "The client was"
+    who = "Both peers were" if evidence.counts == Counts.BOTH_WAYS else "The client was"
     start = f"{who} silent for {seconds(silent)}; " if silent is not None else ""
     return f"{start}{keep_alive(evidence)}."
 
@@ -72,10 +72,11 @@ def keep_alive(evidence: Evidence) -> str:
     if effective != own:
         text += f" (the broker's; the client asked for {own} s)"
     if evidence.limit_low_s is None or evidence.limit_high_s is None:
-        return f"{text} sets no limit for {evidence.broker_profile}"
+        return f"{text}, {evidence.broker_profile} sets no limit"
     low, high = seconds(evidence.limit_low_s), seconds(evidence.limit_high_s)
     span = low if low == high else f"{low[:-2]} to {high}"
-    return f"{text}, {evidence.broker_profile} expires at {span}"
+    broker = "an unknown broker" if evidence.broker_profile == "unknown" else evidence.broker_profile
+    return f"{text}, {broker} expires at {span}"
 
 
 def beaten(cause: str, because: str) -> RuledOut:

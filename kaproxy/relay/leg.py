@@ -47,6 +47,7 @@ class Leg:
     """One peer's TCP connection with the proxy. `held*` and `due` are about bytes going *to* that peer."""
 
     __slots__ = (
+        "backlog_from",  # since when a look has found its kernel unwilling to take more; infinity: it was willing
         "connecting",  # the dial is under way
         "due",
         "ended_at",
@@ -87,7 +88,7 @@ class Leg:
         self.due = Due.NOTHING
         self.held: bytearray | None = None
         self.held_at = self.stalled_s = 0.0
-        self.stalled_from = math.inf
+        self.stalled_from = self.backlog_from = math.inf
         self.ending: Ending | None = None
         self.foretold: Ending | None = None
         self.ended_at: float | None = None
@@ -191,6 +192,28 @@ class Leg:
                     return
 
     # -- facts ---------------------------------------------------------------------------------------
+
+    def stalled_for(self, now: float) -> float:
+        """Seconds this peer has taken nothing, as far as looks like this one tell; 0.0 while it takes what comes.
+
+        Bytes that fit our kernel's send buffer are not held here: there a closed window tells.
+        """
+        if self.held is None and not self._window_closed():
+            self.backlog_from = math.inf
+            return 0.0
+        self.backlog_from = min(self.backlog_from, self.stalled_from, now)
+        return now - self.backlog_from
+
+    def _window_closed(self) -> bool:
+        """Do bytes wait in our kernel because this peer's receive window has no room?"""
+        if not self.open or self.connecting:
+            return False
+        try:
+            queued = tcp_info.outstanding(self.sock)
+            info = tcp_info.read(self.sock) if queued else None
+        except OSError:
+            return False
+        return info is not None and bool(info.notsent) and (info.snd_wnd == 0 or queued == info.notsent)
 
     def measure(self, now: float) -> LegFacts:
         """What the kernel and our own buffer say of this leg now."""

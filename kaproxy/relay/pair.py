@@ -104,7 +104,7 @@ class Pair:
             if leg.reading:
                 if leg.hung_up or mask & select.EPOLLIN:
                     self.read(leg, now)
-            elif mask & select.EPOLLERR:
+            elif mask & select.EPOLLERR and leg.open:  # a flush just now may have closed it
                 self._reset_after_fin(leg, now)
         self.settle(now)
 
@@ -289,14 +289,23 @@ class Pair:
 
     def _look(self, now: float) -> None:
         """Let the tracker look at the clock, and add what the kernel says to what it suspects."""
-        when = self.witness.next_look(now)
-        if when <= now:
-            if events := self.witness.look(now):
-                client, broker = self.client.remember(now), self.broker.remember(now)
-                self.witness.emit([with_legs(event, client, broker) for event in events])
-            # never at once again: a tracker that stays at its deadline must not keep the timer busy
-            when = max(self.witness.next_look(now), now + 0.01)
-        self.look_at = when
+        events = self._stalls(now)
+        if self.witness.next_look(now) <= now:
+            events += self.witness.look(now)
+        if events:
+            client, broker = self.client.remember(now), self.broker.remember(now)
+            self.witness.emit([with_legs(event, client, broker) for event in events])
+        # never at once again: a tracker that stays at its deadline must not keep the timer busy
+        self.look_at = max(self.witness.next_look(now), now + 0.01)
+
+    def _stalls(self, now: float) -> list[Event]:
+        """What the tracker has to tell of peers that take nothing."""
+        events: list[Event] = []
+        for leg in (self.client, self.broker):
+            stalled_s = leg.stalled_for(now)
+            if stalled_s > 0.0:
+                events += self.witness.stalled(leg.side, stalled_s, now)
+        return events
 
     # -- settling ------------------------------------------------------------------------------------
 

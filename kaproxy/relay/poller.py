@@ -12,6 +12,7 @@ import heapq
 import math
 import select
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -48,8 +49,9 @@ class Timing:
 class Poller:
     """All legs and deadlines of one worker."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, on_late: Callable[[float, float], None] | None = None) -> None:
         self.timing = timing
+        self._on_late = on_late
         self.batches = Peaks()
         self.live = 0
         self.quiet = trio.Event()  # set whenever the last pair is released
@@ -199,9 +201,12 @@ class Poller:
         while True:
             self._beat_due = monotonic() + HEARTBEAT_S
             await trio.sleep(HEARTBEAT_S)
-            late = monotonic() - self._beat_due
+            now = monotonic()
+            late = now - self._beat_due
             if late > RESOLUTION_S:
-                self._lags.add(late, monotonic())
+                self._lags.add(late, now)
+                if self._on_late is not None:
+                    self._on_late(late, now)
 
     def lag_since(self, opened: float, now: float) -> float:
         """How late the loop was at most since `opened`, a heartbeat overdue at this moment included."""

@@ -8,14 +8,16 @@ Read next: `poller.py`, `pair.py`.
 from __future__ import annotations
 
 import errno
+import math
 import secrets
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import trio
 
-from kaproxy.connection.events import Accepted
+from kaproxy.connection.events import Accepted, ProxyLagging
 from kaproxy.connection.facts import Origin, ProxyAction
 from kaproxy.relay import closing
 from kaproxy.relay.dialing import Upstream
@@ -39,6 +41,8 @@ class RelayConfig:
     post_mortem_s: float = 3.0  # quiet time after the first ending before the closing line
     drain_s: float = 10.0  # how long live connections may go on once draining
     resolve_interval_s: float = 30.0  # between two look-ups of the broker's name
+    lagging_s: float = 0.1  # tell when the loop was late by more
+    lagging_interval_s: float = 60.0  # at most so often
     reuse_port: bool = False  # several workers on one port
 
 
@@ -53,6 +57,8 @@ class Relay:
         self._upstream = Upstream(*config.upstream, config.resolve_interval_s)
         self._poller: Poller | None = None
         self._draining = trio.Event()
+        self._lag_told = -math.inf
+        self._lags_untold = 0
 
     @property
     def live(self) -> int:
@@ -73,7 +79,8 @@ class Relay:
         listeners = await open_listeners(*self.config.listen, self.config.backlog, self.config.reuse_port)
         self.bound = listeners[0].getsockname()[:2]
         config, reserve = self.config, Reserve()
-        self._poller = poller = Poller(Timing(config.dial_timeout_s, config.linger_s, config.post_mortem_s))
+        timing = Timing(config.dial_timeout_s, config.linger_s, config.post_mortem_s)
+        self._poller = poller = Poller(timing, self._late)
         try:
             async with trio.open_nursery() as nursery:
                 for task in (poller.pump, poller.keep_time, poller.heartbeat, self._upstream.keep_resolved):
@@ -89,6 +96,17 @@ class Relay:
                 listener.close()
             reserve.give_up()
             poller.close()
+
+    def _late(self, late: float, now: float) -> None:
+        """The loop was late by `late` seconds: worth telling, but not at every heartbeat."""
+        if late < self.config.lagging_s:
+            return
+        if now - self._lag_told < self.config.lagging_interval_s:
+            self._lags_untold += 1
+            return
+        untold, self._lags_untold, self._lag_told = self._lags_untold, 0, now
+        with suppress(Exception):
+            self._on_event(ProxyLagging(late * 1000, self.live, untold))
 
     async def _accept_until_drained(
         self,

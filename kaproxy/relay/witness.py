@@ -13,7 +13,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from kaproxy.connection.events import Closed, Event, KeepAliveOverdue, ObserverFailed, PingUnanswered
+from kaproxy.connection.events import (
+    Closed,
+    Event,
+    KeepAliveOverdue,
+    NotReading,
+    ObserverFailed,
+    PingUnanswered,
+)
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction, RelayFacts, Side
 
@@ -36,6 +43,7 @@ class Tracker(Protocol):
     def observer_failed(self, error: str, now: float) -> Sequence[Event]: ...
     def next_look(self, now: float) -> float: ...
     def look(self, now: float) -> Sequence[Event]: ...
+    def stalled(self, side: Side, stalled_s: float, now: float) -> Sequence[Event]: ...
     def close(self, now: float, client_leg: LegFacts, broker_leg: LegFacts, relay: RelayFacts) -> Closed: ...
 
 
@@ -122,6 +130,12 @@ class Witness:
             return ()
         return self._guarded(lambda: tracker.look(now), (), now)
 
+    def stalled(self, side: Side, stalled_s: float, now: float) -> Sequence[Event]:
+        """What the tracker has to tell of a peer that takes nothing, not yet handed on, as from `look`."""
+        if self.closed or (tracker := self._tracker) is None:
+            return ()
+        return self._guarded(lambda: tracker.stalled(side, stalled_s, now), (), now)
+
     def close(
         self,
         now: float,
@@ -191,6 +205,6 @@ def first_ending(client: LegFacts, broker: LegFacts) -> tuple[str, Ending, float
 
 def with_legs(event: Event, client: LegFacts, broker: LegFacts) -> Event:
     """A suspicion with what the kernel said of both legs at that moment; other events as they are."""
-    if isinstance(event, KeepAliveOverdue | PingUnanswered):
+    if isinstance(event, KeepAliveOverdue | PingUnanswered | NotReading):
         return replace(event, client_leg=client, broker_leg=broker)
     return event

@@ -12,27 +12,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from kaproxy.connection.events import (
-    Accepted,
-    Closed,
-    Established,
-    Event,
-    KeepAliveLate,
-    KeepAliveOverdue,
-    ObserverFailed,
-    PingUnanswered,
-)
+from kaproxy.connection.events import Accepted, Closed, Established, Event, ObserverFailed
 from kaproxy.connection.evidence import Evidence
-from kaproxy.connection.facts import LegFacts
 from kaproxy.diagnosis import Verdict, diagnose
 from kaproxy.diagnosis.record import to_record
 from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, WHO, put
 from kaproxy.diagnosis.verdict import Cause, Confidence, Owner
 from kaproxy.telemetry.log import Log
+from kaproxy.telemetry.warnings import WARNINGS
 
 Record: TypeAlias = dict[str, Any]
-
-_LEG = dict(MEASURED)["client_leg"]
 
 #: Endings somebody meant: told at info. proxy_error is an error, every other cause a warning.
 CLEAN_CAUSES = frozenset(
@@ -56,10 +45,8 @@ class Recorder:
         self.causes: Counter[str] = Counter()
         self._lines: dict[type, Callable[[Any], tuple[str, str, Record]]] = {
             Established: _established,
-            KeepAliveLate: _late,
-            KeepAliveOverdue: _overdue,
-            PingUnanswered: _unanswered,
             ObserverFailed: _observer_failed,
+            **WARNINGS,
         }
 
     def record(self, event: Event) -> None:
@@ -182,46 +169,6 @@ def _established(event: Established) -> tuple[str, str, Record]:
     return "info", "connection.established", record
 
 
-def _whose(event: KeepAliveLate | KeepAliveOverdue | PingUnanswered) -> Record:
-    return {
-        "conn_id": event.origin.conn_id,
-        "client_id": event.client_id,
-        "client_addr": event.origin.client_addr,
-    }
-
-
-def _late(event: KeepAliveLate) -> tuple[str, str, Record]:
-    record = _whose(event) | {
-        "gap_s": round(event.gap_s, 3),
-        "keep_alive": event.keep_alive,
-        "margin_s": _rounded(event.margin_s),
-        "late_gaps": event.late_gaps,
-        "suppressed": event.suppressed,
-    }
-    return "warning", "keep_alive.late", record
-
-
-def _overdue(event: KeepAliveOverdue) -> tuple[str, str, Record]:
-    record = _whose(event) | {
-        "silence_s": round(event.silence_s, 3),
-        "keep_alive": event.keep_alive,
-        "limit_low_s": event.limit_low_s,
-        "limit_high_s": event.limit_high_s,
-        "last_packet": event.last_packet,
-    }
-    return "warning", "keep_alive.overdue", record | _legs(event)
-
-
-def _unanswered(event: PingUnanswered) -> tuple[str, str, Record]:
-    record = _whose(event) | {
-        "ping_wait_s": round(event.ping_wait_s, 3),
-        "pings_open": event.pings_open,
-        "keep_alive": event.keep_alive,
-        "ping_rtt_max_ms": _rounded(event.ping_rtt_max_ms),
-    }
-    return "warning", "ping.unanswered", record | _legs(event)
-
-
 def _observer_failed(event: ObserverFailed) -> tuple[str, str, Record]:
     record = {
         "conn_id": event.origin.conn_id,
@@ -231,18 +178,6 @@ def _observer_failed(event: ObserverFailed) -> tuple[str, str, Record]:
     return "error", "observer.failed", record
 
 
-def _legs(event: KeepAliveOverdue | PingUnanswered) -> Record:
-    return {"client_leg": _leg(event.client_leg), "broker_leg": _leg(event.broker_leg)}
-
-
-def _leg(leg: LegFacts | None) -> object:
-    return None if leg is None else _LEG.write(leg)
-
-
 def _known(record: Record) -> Record:
     """The record without what is not known, as in the closing line."""
     return {name: value for name, value in record.items() if value is not None}
-
-
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, 3)

@@ -82,6 +82,38 @@ broker_leg | table:leg? | | | | What the kernel said of the broker leg at this m
 client_leg | table:leg? | | | | What the kernel said of the client leg at this moment.
 broker_leg | table:leg? | | | | What the kernel said of the broker leg at this moment.
 
+# ping.slow | warning | A PINGRESP took longer than `warnings.ping_slow`.
+= conn_id client_id! client_addr
+ping_rtt_ms | number | ms | | | How long it took, from PINGREQ to PINGRESP as seen here.
+= ping_rtt_max_ms! keep_alive!
+suppressed | integer | | 0 and up | | Earlier ones of this connection not told because of `warnings.interval`.
+
+# client.not_reading | warning | The client has taken nothing of what is held for it for `warnings.not_reading`.
+@stalled
+
+# broker.not_reading | warning | The broker has taken nothing of what is held for it for `warnings.not_reading`.
+@stalled
+
+# client_id.contested | warning | A CONNECT came with the client identifier of a connection that is alive here.
+= conn_id client_id! client_addr keep_alive!
+holder_conn_id | text | | | | The connection that holds the client identifier.
+holder_addr | text | | | | Its client's address.
+holder_age_s | number | s | | | Since it was accepted.
+holder_silence_s | number | s | | | Since its client's last complete control packet.
+holder_keep_alive | integer | s | 0 to 65535 | | Its Keep Alive; a different one speaks for two clients.
+suppressed | integer | | 0 and up | | Earlier ones of this client identifier not told because of `warnings.interval`.
+
+# keep_alive.risky | warning | The Keep Alive agreed on cannot protect this connection.
+= conn_id client_id! client_addr keep_alive!
+reason | text | | zero, path_limit, above_maximum | | Why.
+limit_s | number? | s | | | What it collides with.
+explanation | text | | | | The reason in words.
+
+# proxy.lagging | warning | kaproxy's own loop was late by more than `warnings.lagging`.
+lag_ms | number | ms | | | How late.
+connections_live | integer | | 0 and up | | Connections open at that moment.
+suppressed | integer | | 0 and up | | Earlier ones not told because of `warnings.interval`.
+
 # observer.failed | error | The observation of a connection failed, kaproxy's own fault; its bytes go on.
 = conn_id client_addr
 error | text | | | | What went wrong.
@@ -125,6 +157,12 @@ file | text | | | | Its path.
 error | text | | | | Why.
 """
 
+_STALLED = """
+stalled_s | number | s | | | Since when it has taken nothing; the other peer is not read meanwhile.
+client_leg | table:leg? | | | | What the kernel said of the client leg at this moment.
+broker_leg | table:leg? | | | | What the kernel said of the broker leg at this moment.
+"""
+
 _TARGET = """
 version | text | | | | kaproxy's version.
 listen | text | | HOST:PORT | | The address it is bound to.
@@ -157,6 +195,9 @@ def _event_rows(lines: list[str]) -> Iterator[Field]:
             yield from closed.values()
         elif line == "@target":
             yield from _rows(_TARGET)
+        elif line == "@stalled":
+            yield from _event_rows(["= conn_id client_id client_addr keep_alive"])
+            yield from _rows(_STALLED)
         elif line.startswith("="):
             for name in line[1:].split():
                 item = replace(closed[name.rstrip("!")], group="")

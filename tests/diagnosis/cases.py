@@ -469,6 +469,39 @@ def _keep_alive() -> dict[str, Case]:
             "never_pinged",
             SETTLED,
         ),
+        "broker's ending seen late, behind what the client did not take": Case(
+            evidence(
+                **{**EXPIRED, "silence": 140.0, "downlink_in_silence": 300},
+                client_leg=leg(NOT_READING, stalled_s=60.0),
+                relay=RelayFacts(dwell_max_s=60.0),
+            ),
+            timeout,
+            "client_not_reading",
+            UNCLEAR,
+        ),
+        "announced, and whether it pinged could not be read": Case(
+            evidence(
+                **{**announced, **QUIET, "silence": 90.15},
+                pingreqs=0,
+                pingresps=0,
+                client_leg=REACTED,
+                unreadable=Unreadable("client", "unknown_property", "PUBLISH", 800),
+            ),
+            timeout,
+            None,
+            SETTLED,
+            Owner.CLIENT_APP,
+        ),
+        "announced, device gone, its bytes could not be read": Case(
+            evidence(
+                **{**announced, **QUIET, "silence": 90.15},
+                client_leg=DEAD,
+                unreadable=Unreadable("client", "unknown_property", "PUBLISH", 800),
+            ),
+            timeout,
+            "client_unreachable",
+            LIKELY,
+        ),
         "not reading, and the broker counts its own writes": Case(
             evidence(
                 **{
@@ -483,6 +516,7 @@ def _keep_alive() -> dict[str, Case]:
             ),
             timeout,
             "client_not_reading",
+            UNCLEAR,
         ),
         "client bytes could not be read": Case(
             evidence(
@@ -530,6 +564,12 @@ def _pings() -> dict[str, Case]:
         ),
         "PINGRESP held behind a backlog": Case(
             evidence(**{**answered, "close_how": "rst", "client_leg": stalled}), timeout, "response_not_read"
+        ),
+        "client not reading for so long that the broker may have expired it": Case(
+            evidence(**{**PING_OPEN, "close_how": "rst", "client_leg": stalled, "silence_counted_s": 95.0}),
+            timeout,
+            "response_not_read",
+            UNCLEAR,
         ),
         "closed at its timer though answered": Case(
             evidence(**answered), timeout, "client_timer", UNCLEAR, Owner.CLIENT_LIBRARY
@@ -712,6 +752,10 @@ def _openings() -> dict[str, Case]:
     }
 
 
+def _without(changes: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in changes.items() if key != name}
+
+
 def _rest() -> dict[str, Case]:
     def own(action: ProxyAction | None, detail: str | None = None) -> Evidence:
         return evidence(
@@ -756,6 +800,21 @@ def _rest() -> dict[str, Case]:
             None,
             UNCLEAR,
             Owner.PROXY,
+        ),
+        "client left a backlog and was overdue": Case(
+            evidence(
+                **{
+                    **_without(CLIENT_LEFT, "client_leg"),
+                    **QUIET,
+                    "silence": 300.0,
+                    "ping_ago_s": 300.0,
+                    "idle_s": 0.1,
+                },
+                client_leg=leg(CLIENT_FIN, unsent=9000, stalled_s=100.0, stalled_now=True),
+            ),
+            Cause.CLIENT_CLOSED,
+            None,
+            UNCLEAR,
         ),
         "client reset": Case(
             evidence(**{**CLIENT_LEFT, "close_how": "rst", "client_leg": CLIENT_RST}),

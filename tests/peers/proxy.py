@@ -65,5 +65,5 @@ async def proxy(
     if profile is not None:
         command += ["--broker-profile", profile]
     with child(command, folder / f"proxy-{port}.log", namespace=namespace, env=env) as process:
-        await process.said("proxy.started", 40)
+        await process.said("proxy.started", 60)
         yield Proxy(host, port, process)

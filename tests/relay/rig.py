@@ -82,6 +82,10 @@ class RecordingTracker:
         self.look_at = math.inf
         return self.suspicions
 
+    def stalled(self, side: Side, stalled_s: float, now: float) -> Sequence[Event]:
+        self._called("stalled", side)
+        return ()
+
     def close(self, now: float, client_leg: LegFacts, broker_leg: LegFacts, relay: RelayFacts) -> Closed:
         self._called("close")
         self.closes += 1

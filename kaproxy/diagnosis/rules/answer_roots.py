@@ -13,6 +13,7 @@ from kaproxy.diagnosis.reading import (
     backlogged,
     not_taking,
     own_delay,
+    perhaps_expired_unseen,
     retransmitting,
 )
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner
@@ -20,6 +21,7 @@ from kaproxy.diagnosis.wording import beaten, counted, seconds
 
 _SILENT = f"{Cause.PING_TIMEOUT}/broker_silent"
 _UNREAD = f"{Cause.PING_TIMEOUT}/response_not_read"
+EXPIRED_UNSEEN = "The broker may have expired it by then; its ending would be behind those bytes."
 #: No sane ping timer is shorter, seconds; nor than three times the slowest answer so far.
 SANE_LIMIT_S = 1.0
 _SANE_ANSWERS = 3.0
@@ -85,10 +87,12 @@ def _behind_a_backlog(evidence: Evidence) -> Finding | None:
     if not not_taking(leg):
         return _on_the_way_back()
     held = counted(leg.unsent, "byte") if leg.unsent else "Bytes"
+    because = f"{held} were held here that the client did not take, in all for {seconds(leg.stalled_s)}."
+    expired = perhaps_expired_unseen(evidence)
     return Finding(
         Cause.PING_TIMEOUT,
-        (f"{held} were held here that the client did not take, in all for {seconds(leg.stalled_s)}.",),
-        Confidence.LIKELY,
+        (because, EXPIRED_UNSEEN) if expired else (because,),
+        Confidence.UNCLEAR if expired else Confidence.LIKELY,
         root="response_not_read",
         ruled_out=(beaten(_SILENT, "a PINGRESP may be behind the bytes held for the client"),),
         would_settle="The client's process: is its reader blocked?",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, Side
-from kaproxy.diagnosis.reading import closed_first, keep_alive_of, own_delay, readable
+from kaproxy.diagnosis.reading import closed_first, keep_alive_of, own_delay, perhaps_expired_unseen, readable
+from kaproxy.diagnosis.rules.answer_roots import EXPIRED_UNSEEN
 from kaproxy.diagnosis.rules.keep_alive import in_window
 from kaproxy.diagnosis.rules.openings import AT_ONCE_S
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner, RuledOut
@@ -62,10 +63,11 @@ def client(evidence: Evidence) -> Finding | None:
     cause = Cause.CLIENT_RESET if reset else Cause.CLIENT_CLOSED
     if own_delay(evidence) >= OWN_DELAY_S:
         return _kaproxy_was_late(evidence, cause)
+    expired = (EXPIRED_UNSEEN,) if perhaps_expired_unseen(evidence) else ()
     return Finding(
         cause,
-        (*_last(evidence), *_idle(evidence), *_blind(evidence), *_no_blame(evidence)),
-        Confidence.UNCLEAR if reset or _idle_both(evidence) else Confidence.LIKELY,
+        (*_last(evidence), *expired, *_idle(evidence), *_blind(evidence), *_no_blame(evidence)),
+        Confidence.UNCLEAR if reset or expired or _idle_both(evidence) else Confidence.LIKELY,
         ruled_out=(*_not_ping(evidence), *_not_idle(evidence)),
         would_settle=_settled_by(evidence, "client"),
     )

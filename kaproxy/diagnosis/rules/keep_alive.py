@@ -5,9 +5,10 @@ A silent expiry is likely at best. Why the client was silent is found in `silenc
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, Side
-from kaproxy.connection.keepalive import Counts
 from kaproxy.diagnosis.profiles import profile_named
 from kaproxy.diagnosis.reading import (
     EARLY_TOLERANCE_S,
@@ -38,6 +39,9 @@ def stated(evidence: Evidence) -> Finding | None:
     if early is not None:
         return _premature(evidence, said, early)
     root = _root(evidence)
+    if root.name is not None and not readable(evidence, Side.CLIENT):
+        settle = root.would_settle or "The client's log: its bytes could not all be read here."
+        root = replace(root, confidence=weaker(root.confidence, Confidence.LIKELY), would_settle=settle)
     return _finding(evidence, root, (said, silence(evidence)), Confidence.SETTLED)
 
 
@@ -57,19 +61,17 @@ def in_window(evidence: Evidence) -> bool:
     silent_s, low, high = evidence.silence_counted_s, evidence.limit_low_s, evidence.limit_high_s
     if silent_s is None or low is None or high is None or not keep_alive_of(evidence):
         return False
-    late = LATE_TOLERANCE_S + max(own_delay(evidence), _clock_started_later(evidence))
+    late = LATE_TOLERANCE_S + max(own_delay(evidence), _seen_late(evidence))
     return low - EARLY_TOLERANCE_S <= silent_s <= high + late
 
 
-def _clock_started_later(evidence: Evidence) -> float:
-    """Seconds by which the broker's clock may have started later than the silence seen here.
+def _seen_late(evidence: Evidence) -> float:
+    """Seconds by which the silence seen here may be longer than the one the broker counted.
 
-    What is held for a broker that does not read reaches it later. A broker that counts its own writes goes on
-    writing, unread by kaproxy, while the client does not read.
+    What is held for a broker that does not read reaches it later; and while a client does not read, kaproxy
+    does not read the broker, so that its ending, or writes that it counts itself, are seen later.
     """
-    stalled = evidence.broker_leg.stalled_s
-    if evidence.counts == Counts.BOTH_WAYS:
-        stalled = max(stalled, evidence.client_leg.stalled_s)
+    stalled = max(evidence.broker_leg.stalled_s, evidence.client_leg.stalled_s)
     return min(evidence.relay.dwell_max_s, stalled)
 
 

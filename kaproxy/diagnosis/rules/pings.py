@@ -145,7 +145,7 @@ def _matched(match: LimitMatch | None) -> str:
         return "That matches no client library known here."
     low, high = seconds(match.low_s), seconds(match.high_s)
     limit = low if low == high else f"{low[:-2]} to {high}"
-    return f"After {limit} give up: {match.libraries}."
+    return f"Known to give up after {limit}: {match.libraries}."
 
 
 def _unseen(evidence: Evidence) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kaproxy.connection.evidence import Evidence
+from kaproxy.connection.facts import Side
 from kaproxy.diagnosis.clients import late_pinger
 from kaproxy.diagnosis.reading import (
     DELAY_MATTERS_S,
@@ -19,6 +20,7 @@ from kaproxy.diagnosis.reading import (
     keep_alive_of,
     moment_after,
     own_delay,
+    readable,
     received_in_silence,
 )
 from kaproxy.diagnosis.verdict import Cause, Confidence, Owner, RuledOut
@@ -189,12 +191,14 @@ def _gone(evidence: Evidence) -> Root | None:
 def _fed(evidence: Evidence) -> Root | None:
     """It received all through its silence, and took what it received."""
     gap, received = evidence.downlink_gap_s, received_in_silence(evidence)
-    if not received or gap is None or gap >= keep_alive_of(evidence):
+    if not received or gap is None or gap >= keep_alive_of(evidence) or not readable(evidence, Side.CLIENT):
         return None
     if not all_acknowledged(evidence.client_leg):
         return None
     sent = counted(received, "packet")
-    because = (f"The broker sent {sent} meanwhile, at most {seconds(gap)} apart, and its kernel took them.",)
+    because = (
+        f"The broker sent {sent} meanwhile, at most {seconds(gap)} apart, and the client's kernel took them.",
+    )
     if client_life(evidence) is not Life.REACTED:
         return _hung_or(evidence, "receive_resets_ping", because)
     return Root(
@@ -208,7 +212,11 @@ def _fed(evidence: Evidence) -> Root | None:
 def _unpinging(evidence: Evidence) -> Root | None:
     """It has never pinged, and had reason to."""
     idle = evidence.downlink_gap_s
-    if evidence.pingreqs or (idle is not None and idle <= keep_alive_of(evidence)):
+    if (
+        not readable(evidence, Side.CLIENT)
+        or evidence.pingreqs
+        or (idle is not None and idle <= keep_alive_of(evidence))
+    ):
         return None
     because = ("It sent no PINGREQ in all its life.",)
     life = client_life(evidence)
