@@ -129,9 +129,30 @@ def check(config: str | None, **given: str | None) -> None:
 
 
 @main.command()
-@click.argument("name", metavar="CAUSE")
-def explain(name: str) -> None:
-    """What a cause, root, cause/root or code of a closing line means, and who has to act."""
+@click.argument("name", metavar="CAUSE", required=False)
+@click.option("--log", metavar="FILE", help='kaproxy\'s log, JSON lines, also .gz; "-" is standard input.')
+@click.option("--client", metavar="ID", help="Tell of this client identifier's connections in the log.")
+@click.option("--conn", metavar="CONN_ID", help="Tell of this one connection.")
+def explain(name: str | None, log: str | None, client: str | None, conn: str | None) -> None:
+    """What a word of a closing line means, or the whole story of a client in a log.
+
+    CAUSE is a cause, root, cause/root or code. With --log and one of --client and --conn: the connections, the
+    newest drop (or that connection) against its deadlines, what was ruled out, and a paragraph for a ticket.
+    """
+    if name is not None and log is None and client is None and conn is None:
+        _explain_name(name)
+    elif name is not None:
+        raise click.UsageError("CAUSE stands alone: leave it out, or --log, --client and --conn")
+    elif log is None:
+        hint = "CAUSE, or --log with --client or --conn"
+        raise click.UsageError(f"Missing {hint}" if client is conn is None else f"Missing --log: {hint}")
+    elif (client is None) == (conn is None):
+        raise click.UsageError("--log needs one of --client and --conn, and not both")
+    else:
+        _explain_log(log, client, conn)
+
+
+def _explain_name(name: str) -> None:
     from kaproxy.explain import UnknownNameError
     from kaproxy.explain import explain as explained
 
@@ -139,6 +160,27 @@ def explain(name: str) -> None:
         click.echo(explained(name), nl=False)
     except UnknownNameError as error:
         click.echo(f"kaproxy: {error}", err=True)
+        sys.exit(2)
+
+
+def _explain_log(log: str, client: str | None, conn: str | None) -> None:
+    from io import TextIOWrapper
+
+    from rich.console import Console
+
+    from kaproxy.analysis.logs import LogError
+    from kaproxy.analysis.story import Target, UnknownTargetError
+    from kaproxy.analysis.telling import tell, unknown_words
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a client identifier may hold anything
+    try:
+        tell(log, Target(client, conn), Console())
+    except LogError as error:
+        click.echo(f"kaproxy: {error}", err=True)
+        sys.exit(2)
+    except UnknownTargetError as error:
+        click.echo(f"kaproxy: {unknown_words(error, log)}", err=True)
         sys.exit(2)
 
 

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import orjson
 
@@ -78,6 +78,9 @@ class Account:
             others.first.append(number)
 
 
+_Lines: TypeAlias = io.BufferedReader | gzip.GzipFile
+
+
 class _Odd(bytes):
     """Stands for a line that cannot be taken: the bytes say what is wrong with it."""
 
@@ -104,8 +107,10 @@ def open_log(path: str) -> Iterator[Iterator[bytes]]:
             raise LogError(f"cannot read the log {path}: {error.strerror or error}") from error
         if first.startswith(_ZSTD):
             raise LogError(f"{path} is compressed with zstd; try: zstdcat {path} | kaproxy explain --log - …")
-        packed = first.startswith(_GZIP)
-        yield _raw_lines(stack.enter_context(gzip.open(buffered)) if packed else buffered)
+        if first.startswith(_GZIP):
+            yield _raw_lines(stack.enter_context(gzip.GzipFile(fileobj=buffered)))
+        else:
+            yield _raw_lines(buffered)
 
 
 def _raw(stream: object) -> io.RawIOBase:
@@ -113,7 +118,7 @@ def _raw(stream: object) -> io.RawIOBase:
     return cast("io.RawIOBase", stream)
 
 
-def _raw_lines(stream: IO[bytes]) -> Iterator[bytes]:
+def _raw_lines(stream: _Lines) -> Iterator[bytes]:
     try:
         while raw := stream.readline(LONGEST_LINE):
             whole = raw.endswith(b"\n") or len(raw) < LONGEST_LINE
@@ -122,7 +127,7 @@ def _raw_lines(stream: IO[bytes]) -> Iterator[bytes]:
         yield _Odd(CUT_OFF.encode())
 
 
-def _passed_over(stream: IO[bytes]) -> bytes:
+def _passed_over(stream: _Lines) -> bytes:
     """Read to the end of a line that is too long."""
     while rest := stream.readline(LONGEST_LINE):
         if rest.endswith(b"\n"):

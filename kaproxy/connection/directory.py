@@ -1,38 +1,105 @@
 """The connections of one worker that have to know of each other.
 
 Which live connection holds a client identifier (a second CONNECT with it takes the Session over,
-MQTT 5.0 3.1.4-3), and how many connections ended in the same second. Bounded: identifiers of live
-connections only, endings of the last seconds only.
-Read next: `tracker.py`, which claims and releases.
+MQTT 5.0 3.1.4-3), and what can be learned from the endings of others: how many in the same second, at the
+same age, after the same idle time. Everything is bounded, in number or in time.
+Read next: `tracker.py`, which claims and releases; `neighbourhood.py`, which asks.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kaproxy.connection.tracker import ConnectionTracker
 
-#: Endings are remembered this long: longer than the wait before a closing line.
+#: Times of endings are remembered this long (s): longer than the wait before a closing line.
 ENDINGS_KEPT_S = 10.0
+#: Wordless endings remembered with age and idle time, and client identifiers remembered with their past.
+DEATHS_KEPT = 256
+PASTS_KEPT = 16384
+#: Ages and idle times this close are the same: a hundredth, and at least this many seconds.
+ALIKE_FACTOR = 0.01
+ALIKE_S = 0.5
+#: Shorter ages and idle times (s) are too common to mean anything.
+SHORTEST_AGE_S = 30.0
+SHORTEST_IDLE_S = 10.0
 _PRUNE_EVERY = 1024
+_MINUTE = 60.0
+
+
+class Past(NamedTuple):
+    """CONNECTs of a client identifier since `since` (monotonic s, at most a minute), and its last ending."""
+
+    since: float
+    connects: int
+    ended_at: float | None
+
+
+class Death(NamedTuple):
+    """A wordless ending of an established connection."""
+
+    at: float
+    client_id: str
+    age_s: float
+    idle_s: float
+    keep_alive: int
+
+
+class Times:
+    """Moments that come in order; those older than `ENDINGS_KEPT_S` are forgotten."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self) -> None:
+        self._at: list[float] = []
+
+    def add(self, now: float) -> None:
+        """One more, now."""
+        self._at.append(now)
+        if len(self._at) % _PRUNE_EVERY == 0 and self._at[0] < now - ENDINGS_KEPT_S:
+            del self._at[: bisect_left(self._at, now - ENDINGS_KEPT_S)]
+
+    def between(self, start: float, end: float) -> int:
+        """How many in [start, end]."""
+        return bisect_right(self._at, end) - bisect_left(self._at, start)
+
+    def __len__(self) -> int:
+        return len(self._at)
 
 
 class Directory:
-    """Client identifier to live connection, and the recent endings."""
+    """Client identifier to live connection, and what endings have in common."""
 
-    __slots__ = ("_endings", "_holders")
+    __slots__ = ("_deaths", "_holders", "_pasts", "broker_endings", "endings", "live", "refusals")
 
     def __init__(self) -> None:
+        self.live = 0  # connections between accept and their first ending
+        self.endings = Times()  # first endings
+        self.broker_endings = Times()  # those of established connections by the broker, without DISCONNECT
+        self.refusals = Times()  # dials the broker's host refused
         self._holders: dict[str, ConnectionTracker] = {}
-        self._endings: list[float] = []
+        self._pasts: dict[str, Past] = {}
+        self._deaths: deque[Death] = deque(maxlen=DEATHS_KEPT)
 
     def claim(self, client_id: str, newcomer: ConnectionTracker) -> ConnectionTracker | None:
         """`newcomer` sent CONNECT with this identifier; returns the live connection that held it, if any."""
         holder = self._holders.get(client_id)
         self._holders[client_id] = newcomer
         return holder if holder is not newcomer else None
+
+    def past_of(self, client_id: str, now: float) -> Past:
+        """The past of an identifier that connects now, this CONNECT counted."""
+        past = self._pasts.get(client_id)
+        if past is None:
+            return Past(now, 1, None)
+        if now - past.since > _MINUTE:
+            return Past(now, 1, past.ended_at)
+        return past._replace(connects=past.connects + 1)
 
     def give_back(
         self, client_id: str, newcomer: ConnectionTracker, holder: ConnectionTracker | None
@@ -45,21 +112,40 @@ class Directory:
         else:
             self._holders[client_id] = holder
 
-    def release(self, client_id: str, holder: ConnectionTracker) -> None:
+    def release(self, client_id: str, holder: ConnectionTracker, past: Past, now: float) -> None:
         """`holder` is ending; a later CONNECT with its identifier takes nothing over."""
         if self._holders.get(client_id) is holder:
             del self._holders[client_id]
+        self._pasts.pop(client_id, None)  # so that the newest stands last
+        self._pasts[client_id] = past._replace(ended_at=now)
+        if len(self._pasts) > PASTS_KEPT:
+            del self._pasts[next(iter(self._pasts))]
 
-    def note_ending(self, now: float) -> None:
-        """A connection had its first ending. Times come in order, as one loop's clock gives them."""
-        endings = self._endings
-        endings.append(now)
-        if len(endings) % _PRUNE_EVERY == 0 and endings[0] < now - ENDINGS_KEPT_S:
-            del endings[: bisect_left(endings, now - ENDINGS_KEPT_S)]
+    def note_death(self, death: Death) -> None:
+        """An established connection ended wordlessly."""
+        self._deaths.append(death)
 
-    def ended_around(self, when: float) -> int:
-        """How many first endings within one second around `when`, half a second each way."""
-        return bisect_right(self._endings, when + 0.5) - bisect_left(self._endings, when - 0.5)
+    def same_age(self, death: Death) -> int:
+        """Earlier deaths of other identifiers at this one's age."""
+        if death.age_s < SHORTEST_AGE_S:
+            return 0
+        others = (each for each in self._apart(death) if each.client_id != death.client_id)
+        return sum(_alike(each.age_s, death.age_s) for each in others)
+
+    def same_idle(self, death: Death) -> tuple[int, int]:
+        """Earlier deaths after this one's idle time, and how many Keep Alives those and this one had."""
+        if death.idle_s < SHORTEST_IDLE_S:
+            return 0, 0
+        found = [each.keep_alive for each in self._apart(death) if _alike(each.idle_s, death.idle_s)]
+        return len(found), len({death.keep_alive, *found}) if found else 0
+
+    def _apart(self, death: Death) -> Iterator[Death]:
+        """Deaths that did not come in the same second: what dies together says nothing by being alike."""
+        return (each for each in self._deaths if abs(each.at - death.at) > 1.0)
 
     def __len__(self) -> int:
         return len(self._holders)
+
+
+def _alike(one: float, other: float) -> bool:
+    return abs(one - other) <= max(ALIKE_S, ALIKE_FACTOR * other)

@@ -45,6 +45,24 @@ class Rival:
     conn_id: str
     client_addr: str
     gap_s: float | None = None
+    keep_alive: int | None = None  # its CONNECT, to be held against this one's
+    protocol_version: str | None = None
+    clean_start: bool | None = None
+    will_present: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What other connections of the worker tell of this one's ending. An ending is wordless without DISCONNECT."""
+
+    live: int = 0  # connections open just before the first ending, this one too
+    ended_by_broker: int = 0  # of `closed_within_1s`, those the broker ended wordlessly, this one too
+    dials_refused: int = 0  # dials refused by the broker's host from 1 s before the first ending to the line
+    same_age: int = 0  # wordless endings of other identifiers at this age, not in the same second
+    same_idle: int = 0  # wordless endings after this idle time, not in the same second
+    same_idle_keep_alives: int = 0  # how many different Keep Alives those and this one had
+    connects_1m: int = 1  # CONNECTs with this client identifier within a minute, this one's the last of them
+    previous_ended_s: float | None = None  # from the last ending of that identifier to this CONNECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +155,8 @@ class Evidence:
     # others
     taken_over_by: Rival | None = None
     took_over: Rival | None = None
-    closed_within_1s: int = (
-        1  # connections of this worker that first ended within the same second, this one too
-    )
+    neighbours: Neighbours | None = None  # None where a peer said why: nobody else had to be asked
+    closed_within_1s: int = 1  # connections of this worker that first ended in the same second, this one too
     # what could not be read, and what was odd but read
     unreadable: Unreadable | None = None
     oddities: tuple[str, ...] = ()

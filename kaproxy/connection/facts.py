@@ -90,6 +90,7 @@ class RelayFacts:
 
     dwell_max_s: float = 0.0  # longest time a chunk was held between read and written
     lag_max_s: float = 0.0  # longest time the worker's loop was late
+    lag_recent_s: float = 0.0  # the same since the last silence or the oldest open PINGREQ began
 
 
 @dataclass(frozen=True, slots=True)

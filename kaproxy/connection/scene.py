@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kaproxy.connection import neighbourhood
 from kaproxy.connection.evidence import Evidence, Late, Rival
 from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction, RelayFacts, Side
 
@@ -65,6 +66,7 @@ def complete(
     broker_leg: LegFacts,
     relay: RelayFacts,
     directory: Directory,
+    now: float,
 ) -> Evidence:
     """The frozen scene with all that came after it."""
     scene = tracker.scene
@@ -86,7 +88,8 @@ def complete(
         bytes_from_broker=down.bytes,
         taken_over_by=_taken_over_by(tracker, ended_at),
         took_over=_took_over(tracker),
-        closed_within_1s=max(1, directory.ended_around(ended_at)),
+        neighbours=neighbourhood.known_by(now, tracker, scene, ended_at, directory),
+        closed_within_1s=neighbourhood.ended_around(ended_at, directory),
         unreadable=up.unreadable() or down.unreadable(),
         oddities=up.decoder.oddities + down.decoder.oddities,
         observer_error=tracker.observer_error,
@@ -140,14 +143,16 @@ def _with_words(scene: Evidence, tracker: ConnectionTracker) -> Evidence:
 def _with_keep_alive(scene: Evidence, tracker: ConnectionTracker, now: float) -> Evidence:
     """The silences, and the margin they left."""
     low, high = tracker.limits or (None, None)
+    # a broker that says DISCONNECT has ended it there and then, whenever its leg stops
+    at = tracker.disconnect_at if tracker.closing_by is Side.BROKER else now
     scene = replace(
         scene,
         limit_low_s=low,
         limit_high_s=high,
         broker_profile=tracker.policy.profile,
         counts=tracker.counts.value,
-        silence_s=now - tracker.up.packet_at,
-        silence_counted_s=now - tracker.counted_at(),
+        silence_s=at - min(at, tracker.up.packet_at),
+        silence_counted_s=at - min(at, tracker.counted_at()),
         gap_max_s=tracker.gap_max or None,
         late_gaps=tracker.late_gaps,
         downlink_in_silence=tracker.down_in_silence,
@@ -202,7 +207,7 @@ def _taken_over_by(tracker: ConnectionTracker, ended_at: float) -> Rival | None:
     rival = tracker.rival
     if rival is None:
         return None
-    return Rival(rival.origin.conn_id, rival.origin.client_addr, ended_at - tracker.rival_at)
+    return _rival(rival, ended_at - tracker.rival_at)
 
 
 def _took_over(tracker: ConnectionTracker) -> Rival | None:
@@ -210,4 +215,17 @@ def _took_over(tracker: ConnectionTracker) -> Rival | None:
     if holder is None:
         return None
     gap = holder.first_ending_at - tracker.connect_at if holder.first_ending_at is not None else None
-    return Rival(holder.origin.conn_id, holder.origin.client_addr, gap)
+    return _rival(holder, gap)
+
+
+def _rival(other: ConnectionTracker, gap_s: float | None) -> Rival:
+    connect = other.connect
+    return Rival(
+        conn_id=other.origin.conn_id,
+        client_addr=other.origin.client_addr,
+        gap_s=gap_s,
+        keep_alive=connect.keep_alive if connect else None,
+        protocol_version=version_name(connect.level) if connect else None,
+        clean_start=connect.clean_start if connect else None,
+        will_present=connect.will is not None if connect else None,
+    )

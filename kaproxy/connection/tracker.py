@@ -8,12 +8,13 @@ Read next: `direction.py` and `pings.py` for what is kept, `scene.py` for how it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kaproxy.connection import history, scene
+from kaproxy.connection import history, neighbourhood, scene
 from kaproxy.connection.direction import Direction
-from kaproxy.connection.directory import Directory
+from kaproxy.connection.directory import Directory, Past
 from kaproxy.connection.events import Closed, Established, Event, ObserverFailed
 from kaproxy.connection.evidence import Evidence, Late
 from kaproxy.connection.facts import Ending, LegFacts, Origin, ProxyAction, RelayFacts, Side
@@ -50,9 +51,10 @@ class ConnectionTracker:
 
     __slots__ = (
         "_directory", "_told", "before", "broker_up", "client_id", "closing_by", "connack", "connect", "connect_at",
-        "counted_gap", "counted_gap_max", "counts", "disconnects", "down", "down_gap", "down_in_silence",
+        "counted_gap", "counted_gap_max", "counts", "disconnect_at", "disconnects", "down", "down_gap",
+        "down_in_silence",
         "effective_keep_alive", "established_at", "first_ending_at", "gap_max", "history", "holder", "late",
-        "late_gaps", "legs_ended", "limits", "observer_error", "opened_at", "origin", "pings", "policy",
+        "late_gaps", "legs_ended", "limits", "observer_error", "opened_at", "origin", "past", "pings", "policy",
         "proxy_action", "proxy_detail", "recorder", "resumed_at", "rival", "rival_at", "scene", "up", "watch",
     )  # fmt: skip
 
@@ -75,6 +77,7 @@ class ConnectionTracker:
         self.established_at: float | None = None
         self.disconnects: tuple[int | None, int | None] = (None, None)  # from the client, from the broker
         self.closing_by: Side | None = None  # who sent the first DISCONNECT
+        self.disconnect_at = now  # and when
         # keepalive
         self.counts = policy.window.counts
         self.effective_keep_alive = 0
@@ -98,6 +101,8 @@ class ConnectionTracker:
         self.proxy_detail: str | None = None
         self.observer_error: str | None = None
         # others
+        directory.live += 1
+        self.past = Past(now, 1, None)  # of its client identifier
         self.rival: ConnectionTracker | None = None  # took this one's client identifier
         self.rival_at = now
         self.holder: ConnectionTracker | None = None  # this one took its client identifier
@@ -207,13 +212,13 @@ class ConnectionTracker:
         if isinstance(body, Connect):
             self._connect(body, now)
         elif isinstance(body, Disconnect):
-            self._disconnect(Side.CLIENT, body)
+            self._disconnect(Side.CLIENT, body, now)
 
     def _broker_said(self, body: Body, now: float) -> None:
         if isinstance(body, Connack):
             self._connack(body, now)
         elif isinstance(body, Disconnect):
-            self._disconnect(Side.BROKER, body)
+            self._disconnect(Side.BROKER, body, now)
 
     def _connect(self, connect: Connect, now: float) -> None:
         if self.connect is not None:  # a second CONNECT is a protocol error (3.1.0-2), and no new start
@@ -227,6 +232,7 @@ class ConnectionTracker:
 
     def _claim(self, client_id: str, now: float) -> None:
         self.client_id = client_id
+        self.past = self._directory.past_of(client_id, now)
         self.holder = self._directory.claim(client_id, self)
         if self.holder is not None:
             self.holder.contested(self, now)
@@ -270,7 +276,7 @@ class ConnectionTracker:
             connack_s=now - self.connect_at,
         )
 
-    def _disconnect(self, side: Side, disconnect: Disconnect) -> None:
+    def _disconnect(self, side: Side, disconnect: Disconnect, now: float) -> None:
         from_client, from_broker = self.disconnects
         if side is Side.CLIENT:
             from_client = disconnect.code if from_client is None else from_client
@@ -279,6 +285,7 @@ class ConnectionTracker:
         self.disconnects = (from_client, from_broker)
         if self.closing_by is None and self.scene is None:
             self.closing_by = side
+            self.disconnect_at = now
 
     def _set_keep_alive(self, keep_alive: int) -> None:
         self.effective_keep_alive = keep_alive
@@ -370,20 +377,36 @@ class ConnectionTracker:
         self.observer_error = error
         return (ObserverFailed(self.origin, error),)
 
+    def judge_at(self) -> float:
+        """When enough is known of the neighbours to judge; monotonic seconds, infinite before the first ending.
+
+        Where the broker did not say why, what happens to others in the next second is part of the evidence.
+        """
+        at = self.first_ending_at
+        if at is None or self.scene is None:
+            return math.inf
+        return at + neighbourhood.WAIT_S if neighbourhood.wordless(self.scene, Side.BROKER) else at
+
+    def judged_from(self) -> float:
+        """When the last silence, or the wait of the oldest open PINGREQ, began; monotonic seconds."""
+        at = self.first_ending_at
+        if at is None or self.scene is None:
+            return self.opened_at
+        return at - max(self.scene.silence_counted_s or 0.0, self.scene.ping_wait_s or 0.0)
+
     def close(self, now: float, client_leg: LegFacts, broker_leg: LegFacts, relay: RelayFacts) -> Closed:
         """The connection is over: its evidence. The last call, exactly once."""
         if self.scene is None:
             self.proxy_ended(ProxyAction.ERROR, "ended without a known ending", now)
-        evidence = scene.complete(self, client_leg, broker_leg, relay, self._directory)
+        evidence = scene.complete(self, client_leg, broker_leg, relay, self._directory, now)
         self.rival = self.holder = None  # or each of a chain of takeovers would keep the one before alive
         return Closed(evidence)
 
     def _first_ending(self, now: float) -> None:
         self.first_ending_at = now
-        self._directory.note_ending(now)
+        self.scene = neighbourhood.note(scene.freeze(self, now), now, self._directory)
         if self.client_id:
-            self._directory.release(self.client_id, self)
-        self.scene = scene.freeze(self, now)
+            self._directory.release(self.client_id, self, self.past, now)
         self.up.seen = self.down.seen = 0
 
     def _note_late(self, side: Side, first: int, now: float) -> None:

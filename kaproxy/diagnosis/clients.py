@@ -34,7 +34,7 @@ class PingLimit:
 
 
 PING_LIMITS = (
-    PingLimit("paho.mqtt.python, libmosquitto, rumqttc, PubSubClient", 1.0),
+    PingLimit("paho.mqtt.python, libmosquitto, rumqttc", 1.0),
     PingLimit("MQTT.js, esp-mqtt, MQTTnet, AWS SDK (MQTT 5)", 0.5),
     PingLimit("paho C, paho.golang 0.12", 1.5),
     PingLimit("async-mqtt-client, espMqttClient, paho Java at the latest", 2.0),

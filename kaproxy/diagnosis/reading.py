@@ -125,7 +125,7 @@ def own_delay(evidence: Evidence) -> float:
     relay = evidence.relay
     stalls = max(evidence.client_leg.stalled_s, evidence.broker_leg.stalled_s)
     dwell = relay.dwell_max_s if relay.dwell_max_s > stalls + DELAY_MATTERS_S else 0.0
-    return max(relay.lag_max_s, dwell)
+    return max(relay.lag_recent_s, dwell)
 
 
 def stated_code(evidence: Evidence) -> tuple[int, str] | None:

@@ -49,6 +49,7 @@ def to_record(evidence: Evidence, verdict: Verdict) -> dict[str, object]:
         _leave_out_repeated(record, "silence_s", SILENCES)
     record["relay_dwell_max_ms"] = round(evidence.relay.dwell_max_s * _MS, 3)
     record["loop_lag_max_ms"] = round(evidence.relay.lag_max_s * _MS, 3)
+    record["loop_lag_recent_ms"] = round(evidence.relay.lag_recent_s * _MS, 3)
     put(record, evidence, STORY)
     return record
 
@@ -117,8 +118,10 @@ def _put_back_from(
 
 
 def _relay(record: Mapping[str, object]) -> RelayFacts:
-    times = take(record, (("relay_dwell_max_ms", MILLIS), ("loop_lag_max_ms", MILLIS)))
+    names = ("relay_dwell_max_ms", "loop_lag_max_ms", "loop_lag_recent_ms")
+    times = take(record, tuple((name, MILLIS) for name in names))
     return RelayFacts(
         dwell_max_s=round(times.get("relay_dwell_max_ms", 0.0) / _MS, 6),
         lag_max_s=round(times.get("loop_lag_max_ms", 0.0) / _MS, 6),
+        lag_recent_s=round(times.get("loop_lag_recent_ms", 0.0) / _MS, 6),
     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeAlias
 
-from kaproxy.connection.evidence import Late, PartialPacket, Rival, Sighting, Unreadable
+from kaproxy.connection.evidence import Late, Neighbours, PartialPacket, Rival, Sighting, Unreadable
 from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction
 from kaproxy.connection.keepalive import Counts
 from kaproxy.diagnosis.kinds import (
@@ -43,6 +43,13 @@ USUAL: dict[str, object] = {
     "inflight_from_client": 0,
     "inflight_from_broker": 0,
     "closed_within_1s": 1,
+    "live": 0,
+    "ended_by_broker": 0,
+    "dials_refused": 0,
+    "same_age": 0,
+    "same_idle": 0,
+    "same_idle_keep_alives": 0,
+    "connects_1m": 1,
     "oddities": (),
     "stalled_s": 0.0,
     "stalled_now": False,
@@ -118,7 +125,31 @@ def _without_zeros(made: type[Any], group: Group) -> Kind:
 _SIGHTING = _part(Sighting, (("packet", TEXT), ("ago_s", SECONDS)))
 _PARTIAL = _part(PartialPacket, (("packet", TEXT), ("size", WHOLE), ("seen", WHOLE)))
 _LATE = _part(Late, (("packet", TEXT), ("after_s", SECONDS)))
-_RIVAL = _part(Rival, (("conn_id", TEXT), ("client_addr", TEXT), ("gap_s", SECONDS)))
+_RIVAL = _part(
+    Rival,
+    (
+        ("conn_id", TEXT),
+        ("client_addr", TEXT),
+        ("gap_s", SECONDS),
+        ("keep_alive", WHOLE),
+        ("protocol_version", TEXT),
+        ("clean_start", FLAG),
+        ("will_present", FLAG),
+    ),
+)
+_NEIGHBOURS = _part(
+    Neighbours,
+    (
+        ("live", WHOLE),
+        ("ended_by_broker", WHOLE),
+        ("dials_refused", WHOLE),
+        ("same_age", WHOLE),
+        ("same_idle", WHOLE),
+        ("same_idle_keep_alives", WHOLE),
+        ("connects_1m", WHOLE),
+        ("previous_ended_s", SECONDS),
+    ),
+)
 _LEG = _without_zeros(
     LegFacts,
     (
@@ -208,6 +239,7 @@ MEASURED: Group = (
     ("clean_start", FLAG),
     ("taken_over_by", _RIVAL),
     ("took_over", _RIVAL),
+    ("neighbours", _NEIGHBOURS),
     ("closed_within_1s", WHOLE),
 )
 STORY: Group = (
@@ -230,6 +262,8 @@ EXTRA_FIELDS: dict[str, str] = {
     "silence_counted_s": "the silence the window is held against",
     "downlink_in_silence": "separates receive_resets_ping from never_pinged",
     "downlink_gap_s": "separates receive_resets_ping from never_pinged",
+    "neighbours": "what others' endings tell: restart, storm, idle_cut and lifetime_limit need it",
+    "loop_lag_recent_ms": "lateness from before the last silence explains nothing of it",
     "ping_ago_s": "separates client_timer from client_closed",
     "late_from_client": "separates pinged_late from client_hung",
     "late_from_broker": "a PINGRESP that came after the client had gone",

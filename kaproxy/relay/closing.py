@@ -50,6 +50,8 @@ def deadline(pair: Pair) -> float:
     if pair.witness.closed:
         return pair.moved_at + pair.patience_s
     line = _line_at(pair)
+    if pair.gone:
+        return min(line, pair.witness.judge_at(line))
     return min(line, pair.shut_at + LOOKS_S[pair.looks]) if pair.looks < len(LOOKS_S) else line
 
 
@@ -60,9 +62,12 @@ def conclude(pair: Pair, now: float) -> bool:
         return False
     if not pair.witness.closed:
         ended = all(leg.ending is not None or not leg.open for leg in (client, broker))
-        if (ended and pair.named_by == math.inf) or now >= _line_at(pair):
+        known = ended and pair.named_by == math.inf and now >= pair.witness.judge_at(now)
+        if known or now >= _line_at(pair):
             write_line(pair, now)
-    if (client.over and broker.over) or (pair.witness.closed and now >= pair.moved_at + pair.patience_s):
+    if client.over and broker.over:
+        _let_go(pair, now)
+    if pair.witness.closed and (pair.gone or now >= pair.moved_at + pair.patience_s):
         _release(pair, now)
     return pair.released
 
@@ -79,6 +84,7 @@ def write_line(pair: Pair, now: float) -> None:
     relay = RelayFacts(
         dwell_max_s=max(_dwell(pair, now), poller.batches.since(opened)),
         lag_max_s=poller.lag_since(opened, now),
+        lag_recent_s=poller.lag_since(pair.witness.judged_from(), now),
     )
     pair.witness.close(now, pair.client.facts(now), pair.broker.facts(now), relay, pair.ended_by_proxy)
     pair.client.observe = pair.broker.observe = unseen
@@ -139,16 +145,27 @@ def _dwell(pair: Pair, now: float) -> float:
     return max([pair.dwell] + [now - leg.held_at for leg in (pair.client, pair.broker) if leg.held])
 
 
-def _release(pair: Pair, now: float) -> None:
-    """Let go of the sockets and of the references that would keep the pair alive."""
-    pair.released = True
+def _let_go(pair: Pair, now: float) -> None:
+    """Let go of the sockets; the line may still have to wait for what is to be known of others."""
+    if pair.gone:
+        return
+    pair.gone = True
     for leg in (pair.client, pair.broker):
+        if not pair.witness.closed:
+            leg.look()
         with suppress(OSError):
             if leg.open and leg.due is Due.RST:
                 tcp_info.reset_on_close(leg.sock)
             elif leg.open and not leg.connecting and leg.ending is None:
                 leg.drain()
             pair.close(leg, now)
+    pair.poller.leave()
+
+
+def _release(pair: Pair, now: float) -> None:
+    """Let go of the pair: of its sockets, and of the references that would keep it alive."""
+    _let_go(pair, now)
+    pair.released = True
     pair.poller.release(pair)
     for leg in (pair.client, pair.broker):
         leg.observe = unseen

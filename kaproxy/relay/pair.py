@@ -45,6 +45,7 @@ class Pair:
         "dwell",  # longest time a chunk was held here
         "ended_by_proxy",
         "first_at",  # the first ending
+        "gone",  # its sockets are closed
         "look_at",  # when the tracker wants to look
         "looks",  # looks taken at the leg that was sent FIN
         "moved_at",  # last byte relayed, kept up from the first ending on
@@ -72,7 +73,7 @@ class Pair:
         self.dwell = 0.0
         self.looks = 0
         self.patience_s = poller.timing.linger_s
-        self.released = False
+        self.gone = self.released = False
 
     # -- what happens --------------------------------------------------------------------------------
 

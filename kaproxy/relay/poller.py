@@ -53,7 +53,8 @@ class Poller:
         self.timing = timing
         self._on_late = on_late
         self.batches = Peaks()
-        self.live = 0
+        self.live = 0  # pairs with a socket
+        self.unjudged = 0  # pairs without one, whose closing line waits for their neighbours
         self.quiet = trio.Event()  # set whenever the last pair is released
         self._lags = Peaks()
         self._beat_due = math.inf
@@ -96,8 +97,14 @@ class Poller:
         leg.mask = UNREGISTERED
 
     def pairs(self) -> set[Pair]:
-        """Every pair that still has a socket."""
-        return {leg.pair for leg in self._legs if leg is not None}
+        """Every pair that still has a socket, or its closing line to come."""
+        waiting = {pair for when, _, pair in self._heap if pair.alarm == when}
+        return waiting | {leg.pair for leg in self._legs if leg is not None}
+
+    def leave(self) -> None:
+        """A pair's sockets are closed."""
+        self.live -= 1
+        self.unjudged += 1
 
     def release(self, pair: Pair) -> None:
         """A pair is gone."""
@@ -105,8 +112,8 @@ class Poller:
             pair.alarm = math.inf
             self._dead += 1
             self._compact()
-        self.live -= 1
-        if self.live == 0:
+        self.unjudged -= 1
+        if self.live == self.unjudged == 0:
             self.quiet.set()
             self.quiet = trio.Event()
 

@@ -175,5 +175,5 @@ class Relay:
 
     async def _until_quiet(self, poller: Poller, seconds: float) -> None:
         with trio.move_on_after(seconds):
-            while poller.live:
+            while poller.live or poller.unjudged:
                 await poller.quiet.wait()

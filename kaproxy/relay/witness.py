@@ -44,6 +44,8 @@ class Tracker(Protocol):
     def next_look(self, now: float) -> float: ...
     def look(self, now: float) -> Sequence[Event]: ...
     def stalled(self, side: Side, stalled_s: float, now: float) -> Sequence[Event]: ...
+    def judge_at(self) -> float: ...
+    def judged_from(self) -> float: ...
     def close(self, now: float, client_leg: LegFacts, broker_leg: LegFacts, relay: RelayFacts) -> Closed: ...
 
 
@@ -135,6 +137,18 @@ class Witness:
         if self.closed or (tracker := self._tracker) is None:
             return ()
         return self._guarded(lambda: tracker.stalled(side, stalled_s, now), (), now)
+
+    def judge_at(self, now: float) -> float:
+        """When the tracker knows enough of this connection's neighbours; `now` where nobody can say."""
+        if self.closed or (tracker := self._tracker) is None:
+            return now
+        return self._guarded(tracker.judge_at, now, now)
+
+    def judged_from(self) -> float:
+        """Since when the proxy's own lateness could have mattered."""
+        if self.closed or (tracker := self._tracker) is None:
+            return self.opened
+        return self._guarded(tracker.judged_from, self.opened, self.opened)
 
     def close(
         self,

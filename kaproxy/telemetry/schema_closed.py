@@ -101,11 +101,13 @@ clean_start | boolean? | | | 3.1.2.4 | Clean Start; Clean Session in 3.x.
 [others]
 taken_over_by | table:rival? | | | 3.1.4-3 | The connection that took its client identifier.
 took_over | table:rival? | | | 3.1.4-3 | The connection whose client identifier it took.
+neighbours | table:neighbours? | | | | What others' endings tell; missing where a peer said why it ended.
 closed_within_1s | integer? | | 1 and up | | Connections of this worker that ended in that second, this one too.
 
 [proxy]
 relay_dwell_max_ms | number | ms | | | Longest time kaproxy held a chunk.
 loop_lag_max_ms | number | ms | | | Longest time kaproxy's loop was late.
+loop_lag_recent_ms | number | ms | | | The same since the last silence or the oldest open PINGREQ began.
 unreadable | table:unreadable? | | | | Where a direction stopped being understood.
 oddities | list? | | | | Things outside the standard that were seen and could be read.
 observer_error | text? | | | | The fault of kaproxy's own that ended the observation.
@@ -147,6 +149,20 @@ after_s | number | s | | | After the first ending.
 conn_id | text | | | | The other connection.
 client_addr | text | | | | Its client's IP address.
 gap_s | number? | s | | | From the newer CONNECT to the older one's first ending.
+keep_alive | integer? | s | 0 to 65535 | 3.1.2.10 | Its Keep Alive.
+protocol_version | text? | | 3.1, 3.1.1, 5.0 | 3.1.2.2 | Its protocol version.
+clean_start | boolean? | | | 3.1.2.4 | Its Clean Start.
+will_present | boolean? | | | 3.1.2.5 | Did its CONNECT carry a Will.
+
+[neighbours]
+live | integer? | | 1 and up | | Connections of this worker open just before the first ending, this one too.
+ended_by_broker | integer? | | | | Connections the broker ended wordlessly in that second, this one too.
+dials_refused | integer? | | | | Dials the broker's host refused from 1 s before the first ending to this line.
+same_age | integer? | | | | Earlier wordless endings of other client identifiers at this age.
+same_idle | integer? | | | | Earlier wordless endings after this idle time.
+same_idle_keep_alives | integer? | | | | How many different Keep Alives those and this one had.
+connects_1m | integer? | | 1 and up | | CONNECTs with this client identifier within a minute, this one too.
+previous_ended_s | number? | s | | | From the last ending of this client identifier to this CONNECT.
 
 [ruled_out]
 cause | text | | docs/causes.md | | A cause, or cause/root, that looks alike.

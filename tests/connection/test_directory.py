@@ -1,6 +1,7 @@
 """Connections that have to know of each other."""
 
 from kaproxy.connection import Directory
+from kaproxy.connection.directory import PASTS_KEPT, Past, Times
 from kaproxy.connection.facts import Ending, Side
 from tests import builders
 from tests.playbook import Play
@@ -67,11 +68,11 @@ def test_endings_of_the_same_second_are_counted() -> None:
 
 
 def test_endings_long_past_are_forgotten() -> None:
-    directory = Directory()
+    times = Times()
     for number in range(10_000):
-        directory.note_ending(float(number))
-    assert len(directory._endings) < 1100
-    assert directory.ended_around(9999.0) == 1
+        times.add(float(number))
+    assert len(times) < 1100
+    assert times.between(9998.5, 9999.5) == 1
 
 
 def test_a_chain_of_takeovers_keeps_no_ended_connection_alive() -> None:
@@ -82,3 +83,12 @@ def test_a_chain_of_takeovers_keeps_no_ended_connection_alive() -> None:
     newer.ends(Side.CLIENT).evidence()
     assert older.tracker.rival is None
     assert newer.tracker.holder is None
+
+
+def test_identifiers_that_went_are_remembered_up_to_a_number() -> None:
+    directory = Directory()
+    play = Play(directory=directory)
+    for number in range(PASTS_KEPT + 100):
+        directory.release(f"d{number}", play.tracker, Past(0.0, 1, None), 1.0)
+    assert directory.past_of("d0", 2.0) == Past(2.0, 1, None)
+    assert directory.past_of(f"d{PASTS_KEPT + 99}", 2.0) == Past(0.0, 2, 1.0)

@@ -335,3 +335,9 @@ def test_frames_are_timed_back_from_the_first_ending() -> None:
         (15.0, False, 13),
         (-0.5, True, 12),
     ]
+
+
+def test_a_silence_ends_where_the_broker_said_disconnect_not_where_its_leg_stopped() -> None:
+    play = Play(TIGHT).established("dev", 2, version=5).at(3.0).broker(builders.disconnect(0x8D))
+    evidence = play.at(3.4).ends(Side.BROKER, Ending.RST).evidence()
+    assert (evidence.silence_s, evidence.silence_counted_s) == (3.0, 3.0)

@@ -23,15 +23,15 @@ KEEP_ALIVES = (1, 2, 3, 5, 10, 15, 30, 60, 61, 300, 1200, 65535)
         ("hivemq", 5, (7.0, 7.3)),
         ("vernemq", 60, (90.0, 135.0)),
         ("rabbitmq", 60, (90.0, 135.0)),
-        ("moquette", 5, (7.9, 8.1)),
-        ("aedes", 10, (14.9, 15.1)),
-        ("mochi", 5, (6.9, 7.1)),
-        ("rumqttd", 10, (14.9, 15.1)),
-        ("ejabberd", 5, (7.9, 8.1)),
+        ("moquette", 5, (8.0, 8.1)),
+        ("aedes", 10, (15.0, 15.1)),
+        ("mochi", 5, (7.0, 7.1)),
+        ("rumqttd", 10, (15.0, 15.1)),
+        ("ejabberd", 5, (8.0, 8.1)),
         ("artemis", 60, (90.0, 94.1)),
         ("activemq", 60, (90.0, 120.0)),
         ("mqttnet", 60, (90.0, 90.6)),
-        ("gmqtt", 5, (6.9, 7.1)),
+        ("gmqtt", 5, (7.0, 7.1)),
         ("nanomq", 60, (90.0, 110.0)),
         ("aws", 60, (90.0, 120.0)),
         ("azure", 60, (90.0, 120.0)),
@@ -71,6 +71,11 @@ def test_every_profile_is_under_its_own_name_and_has_a_source() -> None:
 
 def test_only_a_union_has_a_strong_part() -> None:
     assert [name for name, profile in BROKER_PROFILES.items() if profile.strong] == ["unknown"]
+
+
+def test_services_with_a_maximum_of_their_own_say_it() -> None:
+    maxima = {name: row.keep_alive_max for name, row in BROKER_PROFILES.items() if row.keep_alive_max}
+    assert maxima == {"artemis": 60, "gmqtt": 300, "aws": 1200, "azure": 1177}
 
 
 def test_what_counts_is_the_table_s() -> None:

@@ -82,6 +82,12 @@ class RecordingTracker:
         self.look_at = math.inf
         return self.suspicions
 
+    def judge_at(self) -> float:
+        return -math.inf
+
+    def judged_from(self) -> float:
+        return self.opened
+
     def stalled(self, side: Side, stalled_s: float, now: float) -> Sequence[Event]:
         self._called("stalled", side)
         return ()

@@ -21,7 +21,7 @@ from kaproxy.diagnosis.wording import beaten, counted, seconds
 
 _SILENT = f"{Cause.PING_TIMEOUT}/broker_silent"
 _UNREAD = f"{Cause.PING_TIMEOUT}/response_not_read"
-EXPIRED_UNSEEN = "The broker may have expired it by then; its ending would be behind those bytes."
+EXPIRED_UNSEEN = "The broker may have expired it before, unseen behind the bytes held."
 #: No sane ping timer is shorter, seconds; nor than three times the slowest answer so far.
 SANE_LIMIT_S = 1.0
 _SANE_ANSWERS = 3.0
@@ -94,8 +94,8 @@ def _behind_a_backlog(evidence: Evidence) -> Finding | None:
         (because, EXPIRED_UNSEEN) if expired else (because,),
         Confidence.UNCLEAR if expired else Confidence.LIKELY,
         root="response_not_read",
-        ruled_out=(beaten(_SILENT, "a PINGRESP may be behind the bytes held for the client"),),
-        would_settle="The client's process: is its reader blocked?",
+        ruled_out=(beaten(_SILENT, "PINGRESP may be behind those bytes"),),
+        would_settle="The client: is its reader blocked?",
     )
 
 

@@ -108,7 +108,7 @@ def _doubt(evidence: Evidence) -> str | None:
     if not known and high is not None and silent_s is not None and silent_s > high + LATE_TOLERANCE_S:
         return f"Most brokers expire by {seconds(high)}; only a few take longer."
     if high is not None and silent_s is not None and silent_s > high + LATE_TOLERANCE_S:
-        return "It fits only with what kaproxy itself, or a peer that did not read, may have delayed."
+        return "It fits only with the delays measured here."
     orderly = profile_named(evidence.broker_profile).closes_with == "fin"
     if orderly and evidence.broker_leg.ending is Ending.RST:
         return "This broker closes with FIN, unless it had unread bytes."

@@ -1,0 +1,69 @@
+"""What the endings of other connections tell of one: known in part at its first ending, in full a second later.
+
+The directory remembers, this file asks. It may not judge: that five connections ended with this one is a
+number here, that the broker was restarted is a rule's to say.
+Read next: `directory.py`; `evidence.py` for the meaning of each number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kaproxy.connection.directory import Death, Directory
+from kaproxy.connection.evidence import Evidence, Neighbours
+from kaproxy.connection.facts import Ending, Phase, Side
+
+if TYPE_CHECKING:
+    from kaproxy.connection.tracker import ConnectionTracker
+
+#: A connection the broker ended wordlessly is judged this long (s) after that, knowing its neighbours.
+WAIT_S = 1.0
+#: "The same second" reaches this far (s) to both sides.
+_HALF_S = 0.5
+
+
+def wordless(scene: Evidence, side: Side) -> bool:
+    """Did that side end an established connection without saying why?"""
+    closed = scene.close_how in (Ending.FIN, Ending.RST)
+    return closed and scene.closed_by == side and scene.phase is Phase.ESTABLISHED
+
+
+def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
+    """Tell the directory of this first ending, and ask what earlier ones had in common with it."""
+    live = directory.live
+    directory.live -= 1
+    directory.endings.add(now)
+    if scene.close_how == Ending.REFUSED:
+        directory.refusals.add(now)
+    if wordless(scene, Side.BROKER):
+        directory.broker_endings.add(now)
+    elif not wordless(scene, Side.CLIENT):
+        return scene
+    death = Death(now, scene.client_id or "", scene.duration_s, scene.idle_s or 0.0, scene.keep_alive or 0)
+    same_age = directory.same_age(death)
+    same_idle, keep_alives = directory.same_idle(death)
+    directory.note_death(death)
+    found = Neighbours(live=live, same_age=same_age, same_idle=same_idle, same_idle_keep_alives=keep_alives)
+    return replace(scene, neighbours=found)
+
+
+def ended_around(when: float, directory: Directory) -> int:
+    """First endings of the worker in the second around `when`, that one included."""
+    return max(1, directory.endings.between(when - _HALF_S, when + _HALF_S))
+
+
+def known_by(
+    now: float, tracker: ConnectionTracker, scene: Evidence, ended_at: float, directory: Directory
+) -> Neighbours | None:
+    """What was asked at the first ending, with what has become known until `now`."""
+    if scene.neighbours is None:
+        return None
+    previous = tracker.past.ended_at
+    return replace(
+        scene.neighbours,
+        ended_by_broker=directory.broker_endings.between(ended_at - _HALF_S, ended_at + _HALF_S),
+        dials_refused=directory.refusals.between(ended_at - 1.0, now),
+        connects_1m=tracker.past.connects,
+        previous_ended_s=tracker.connect_at - previous if previous is not None else None,
+    )

@@ -1,0 +1,1 @@
+"""Reading logs again: lines, selection, arithmetic, and the screen to the letter."""
