@@ -166,8 +166,6 @@ def _explain_name(name: str) -> None:
 def _explain_log(log: str, client: str | None, conn: str | None) -> None:
     from io import TextIOWrapper
 
-    from rich.console import Console
-
     from kaproxy.analysis.logs import LogError
     from kaproxy.analysis.story import Target, UnknownTargetError
     from kaproxy.analysis.telling import tell, unknown_words
@@ -175,7 +173,7 @@ def _explain_log(log: str, client: str | None, conn: str | None) -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a client identifier may hold anything
     try:
-        tell(log, Target(client, conn), Console())
+        tell(log, Target(client, conn))
     except LogError as error:
         click.echo(f"kaproxy: {error}", err=True)
         sys.exit(2)

@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import trio
@@ -18,10 +19,13 @@ import trio
 from kaproxy import __version__
 from kaproxy.config import Config
 from kaproxy.connection.directory import Directory
+from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Origin
 from kaproxy.connection.policy import Policy
 from kaproxy.connection.tracker import ConnectionTracker
-from kaproxy.diagnosis.profiles import BROKER_PROFILES
+from kaproxy.diagnosis.learning import Learner
+from kaproxy.diagnosis.profiles import BROKER_PROFILES, UNKNOWN_BROKER
+from kaproxy.diagnosis.verdict import Verdict
 from kaproxy.relay.dialing import ResolveError
 from kaproxy.relay.server import Relay, RelayConfig
 from kaproxy.settings.kinds import Address
@@ -113,7 +117,8 @@ class Service:
         self._load_again = load_again
         self._policy = policy_of(loaded.config)
         self._directory = Directory()
-        self._recorder = Recorder(log)
+        self._learner = Learner()
+        self._recorder = Recorder(log, self._learn)
         self._relay = Relay(relay_config_of(loaded.config), self._make_tracker, self._recorder.record)
         self._listen = ""
         self._started_at = time.monotonic()
@@ -136,6 +141,13 @@ class Service:
 
     def _make_tracker(self, origin: Origin, now: float) -> ConnectionTracker:
         return ConnectionTracker(origin, self._policy, self._directory, now)
+
+    def _learn(self, evidence: Evidence, verdict: Verdict) -> None:
+        """An unknown broker's own expiries narrow down what it is; later connections are judged by that."""
+        if self._learner.learn(evidence, verdict) and self._config.broker_profile == UNKNOWN_BROKER.name:
+            name = self._learner.name or UNKNOWN_BROKER.name
+            self._policy = replace(self._policy, profile=name)
+            self._log.write("info", "broker_profile.learned", {"broker_profile": name})
 
     async def _relay_until_drained(
         self,
@@ -192,6 +204,8 @@ class Service:
         self._config = with_reloaded(self._config, after.config)
         self._log.set_level(self._config.log.level)
         self._policy = policy_of(self._config)
+        if self._learner.name and self._config.broker_profile == UNKNOWN_BROKER.name:
+            self._policy = replace(self._policy, profile=self._learner.name)
         record = {
             "changed": [key for key in changed if key in RELOADABLE],
             "needs_restart": [key for key in changed if key not in RELOADABLE],

@@ -20,6 +20,7 @@ import pytest
 import kaproxy
 from kaproxy.diagnosis.causes import CAUSE_ROWS
 from kaproxy.diagnosis.roots import ROOTS
+from tests.analysis.scene import SCENES, as_text
 from tests.builders import connack, connect, publish
 
 COMMAND = [sys.executable, "-m", "kaproxy"]
@@ -186,6 +187,79 @@ def test_explain_knows_codes_and_the_reasons_of_a_refusal(name: str, words: str)
 
 def test_explain_suggests_the_nearest_name() -> None:
     assert "did you mean keep_alive_timeout?" in kaproxy_("explain", "keepalive_timeout").stderr
+
+
+def explain_log(tmp_path: Path) -> str:
+    path = tmp_path / "kaproxy.log"
+    path.write_bytes(as_text(*SCENES["pinged_late"]()) + b"noise\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--log", "LOG"),
+        ("--log", "LOG", "--client", "a", "--conn", "b"),
+        ("--client", "a"),
+        ("keep_alive_timeout", "--log", "LOG"),
+        ("keep_alive_timeout", "--conn", "b"),
+    ],
+)
+def test_explain_of_a_log_needs_one_of_client_and_conn_and_no_cause(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    log = explain_log(tmp_path)
+    result = kaproxy_("explain", *(log if each == "LOG" else each for each in arguments))
+    assert result.returncode == 2
+    assert "Usage: " in result.stderr
+
+
+def test_explain_tells_the_story_of_a_client_out_of_a_log(tmp_path: Path) -> None:
+    result = kaproxy_("explain", "--log", explain_log(tmp_path), "--client", "sensor-17", COLUMNS="120")
+    assert result.returncode == 0
+    assert result.stdout.startswith('\nClient "sensor-17": 2 connections in this log, newest last\n')
+    assert "keep_alive_timeout / pinged_late" in result.stdout
+    assert "1 not JSON (line 7)" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) in range(100, 121)
+
+
+def test_explain_reads_standard_input_and_one_connection(tmp_path: Path) -> None:
+    with Path(explain_log(tmp_path)).open("rb") as log:
+        result = subprocess.run(
+            [*COMMAND, "explain", "--log", "-", "--conn", "0c51e9"],
+            stdin=log,
+            env=ENVIRON | {"PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"Connection 0c51e9" in result.stdout
+    assert result.stdout.isascii()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--client", "sensor-71"), 'no client identifier "sensor-71" in LOG; did you mean sensor-17?'),
+        (("--conn", "0c51e8"), 'no connection "0c51e8" in LOG; did you mean 0c51e9?'),
+        (("--conn", "zzz"), 'no connection "zzz" in LOG; it has 2 others'),
+    ],
+)
+def test_explain_of_an_unknown_client_or_connection_is_exit_code_2_with_the_nearest(
+    arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    log = explain_log(tmp_path)
+    result = kaproxy_("explain", "--log", log, *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"kaproxy: {words.replace('LOG', log)}\n"
+
+
+def test_explain_of_a_log_that_cannot_be_read_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    result = kaproxy_("explain", "--log", str(tmp_path / "none"), "--client", "a")
+    assert result.returncode == 2
+    assert result.stderr == f"kaproxy: cannot read the log {tmp_path / 'none'}: No such file or directory\n"
 
 
 def test_a_taken_address_is_one_line_and_exit_code_1(tmp_path: Path) -> None:

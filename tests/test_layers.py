@@ -22,7 +22,7 @@ ALLOWED = {
     "pydantic": {"config", "settings"},
     "pydantic_core": {"settings"},
     "click": {"cli", "docs", "demo"},
-    "rich": {"demo"},
+    "rich": {"analysis", "demo"},
     "prometheus_client": set[str](),
     "asyncio": set[str](),
     "select": {"relay", "telemetry"},

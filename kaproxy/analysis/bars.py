@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from kaproxy.analysis.timeline import Row, scale_s
+from kaproxy.analysis.timeline import Is, Row, scale_s
 from kaproxy.connection.evidence import Evidence
 from kaproxy.diagnosis.wording import seconds
 
-_LABEL_WIDTH = 17
+_LABEL_WIDTH = 16
 _LONGEST, _SHORTEST = 56, 16
-_BEFORE_SHARE = 0.46
+_BEFORE_SHARE, _BEFORE_WANTED = 0.46, 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Bars:
     def fitting(cls, evidence: Evidence, rows: Sequence[Row], width: int, *, plain: bool) -> Bars | None:
         """Bars for these rows; None where there is no silence or no room for one."""
         scale = scale_s(evidence, rows)
-        before = int(width * _BEFORE_SHARE)
+        before = max(int(width * _BEFORE_SHARE), min(_BEFORE_WANTED, width - _LABEL_WIDTH - _SHORTEST))
         cells = min(_LONGEST, width - before - _LABEL_WIDTH)
         if scale is None or cells < _SHORTEST or all(row.silence_s is None for row in rows):
             return None
@@ -71,9 +71,16 @@ class Bars:
         broker = "any known broker" if self.profile == "unknown" else self.profile
         return f"{text}; [ ] the window in which {broker} expires it, {span}{beyond}."
 
+    def worth(self, row: Row) -> bool:
+        """Is there anything to see? The last silence is always shown."""
+        return row.kind is not Is.PACKET or self._filled(row.silence_s or 0.0) > 0
+
+    def _filled(self, silence_s: float) -> int:
+        return round(silence_s / self.scale_s * (self.cells - 1))
+
     def bar(self, silence_s: float) -> Text:
         """The bar of a silence, its length in seconds and in Keep Alives."""
-        filled = round(silence_s / self.scale_s * (self.cells - 1))
+        filled = self._filled(silence_s)
         marks = self._marks()
         bar = Text()
         for cell in range(self.cells):

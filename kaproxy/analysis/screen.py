@@ -22,9 +22,9 @@ from kaproxy.analysis.whatif import duration, what_if
 from kaproxy.connection.evidence import Evidence
 from kaproxy.diagnosis import wording
 
-_NARROWEST = 60
+_NARROWEST, _NARROWEST_TEXT = 60, 12
 _LISTED = 6
-_TIME_WIDTH = 10
+_TIME_WIDTH = 9
 _CONFIDENCE = {"settled": "bold green", "likely": "bold yellow", "unclear": "bold magenta"}
 _ROW_STYLE = {Is.WARNING: "yellow", Is.ENDING: "bold", Is.AFTER: "cyan", Is.GAP: "dim", Is.COUNTED: "dim"}
 
@@ -59,9 +59,10 @@ class Screen:
         if chosen not in listed:
             listed = [chosen, *listed[1:]]
         self._heading(_title(found))
+        id_width = min(20, max(len("conn_id"), *(len(words.printable(each.conn_id)) for each in listed)))
+        self._line(Text(f"  {'opened (UTC)':<20} {'lasted':>8}  {'conn_id':<{id_width}}  verdict", "dim"))
         if hidden > 0:
-            self._line(Text(f"  … {wording.counted(hidden, 'earlier connection')} not listed", "dim"))
-        id_width = min(20, max(len(words.printable(each.conn_id)) for each in listed))
+            self._line(Text(f"  … {wording.counted(hidden, 'connection')} not listed", "dim"))
         for each in listed:
             self._hanging(_connection_head(each, each is chosen, id_width), _connection_words(each))
 
@@ -99,7 +100,7 @@ class Screen:
             (told.warnings_before, "earlier warnings are in the log"),
         ):
             if left_out:
-                self._line(Text(f"{'…':>{_TIME_WIDTH}}  {left_out} {what}", "dim"))
+                self._hanging(Text(f"{'…':>{_TIME_WIDTH}}   ", "dim"), Text(f"{left_out} {what}", "dim"))
         for row in told.rows:
             self._row(row, bars)
 
@@ -108,7 +109,7 @@ class Screen:
         mark = {Is.WARNING: "! "}.get(row.kind, "  ")
         head = Text(f"{at:>{_TIME_WIDTH}} {mark}", _ROW_STYLE.get(row.kind, ""))
         body = Text(words.printable(row.what), _ROW_STYLE.get(row.kind, ""))
-        if bars is None or row.silence_s is None:
+        if bars is None or row.silence_s is None or not bars.worth(row):
             self._hanging(head, body)
             return
         lines = _wrapped(self._console, body, bars.before - len(head.plain) - 1)
@@ -122,6 +123,8 @@ class Screen:
         width = len("client leg") + 4
         for name, leg in (("client leg", evidence.client_leg), ("broker leg", evidence.broker_leg)):
             self._hanging(Text(f"  {name}".ljust(width)), Text(words.leg(leg, evidence.duration_s)))
+        for title, sentence in words.others(evidence):
+            self._hanging(Text(f"  {title}".ljust(width)), Text(words.printable(sentence)))
         clear, own = words.own_part(evidence, closing.said)
         self._hanging(Text("  kaproxy".ljust(width)), Text(own, "green" if clear else "bold red"))
 
@@ -174,7 +177,7 @@ class Screen:
 
 
 def _wrapped(console: Console, text: Text, width: int) -> list[Text]:
-    return list(text.wrap(console, max(20, width)))
+    return list(text.wrap(console, max(_NARROWEST_TEXT, width)))
 
 
 def _joined(head: Text, body: Text, before: int, bar: Text) -> Text:
@@ -201,7 +204,7 @@ def _title(found: Found) -> str:
 
 
 def _connection_head(each: Connection, chosen: bool, id_width: int) -> Text:
-    when = words.utc(each.ended_at, spec="seconds") if each.ended_at else "-"
+    when = words.utc(each.opened_at, spec="seconds") if each.opened_at else "-"
     lasted = duration(each.evidence.duration_s) if each.evidence else "-"
     name = words.printable(each.conn_id)
     short = name if len(name) <= id_width else name[: id_width - 1] + "…"

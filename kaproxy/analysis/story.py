@@ -99,12 +99,20 @@ class Connection:
     opened: Fields | None = None  # connection.established
     closing: Closing | None = None
     warnings: list[Warned] = field(default_factory=list)
-    last_at: float = 0.0  # of its newest line
+    last_at: float = 0.0  # of its newest line, wall clock
 
     @property
     def evidence(self) -> Evidence | None:
         """The evidence, where there is a closing line that can be read."""
         return self.closing.evidence if self.closing else None
+
+    @property
+    def opened_at(self) -> float:
+        """When it was accepted, wall clock; without a closing line, when CONNACK passed; else its newest line."""
+        known = self.evidence
+        if known is not None:
+            return known.origin.opened_at
+        return (moment(self.opened.get("timestamp")) if self.opened else None) or self.last_at
 
     @property
     def ended_at(self) -> float:
@@ -120,7 +128,7 @@ class Connection:
 
 @dataclass(slots=True)
 class Found:
-    """The connections asked for, oldest ending first, and how many lines kaproxy itself says it lost."""
+    """The connections asked for, oldest first, and how many lines kaproxy itself says it lost."""
 
     target: Target
     connections: list[Connection]
@@ -128,10 +136,7 @@ class Found:
 
     def chosen(self) -> Connection:
         """The one to tell in detail: the newest drop, else the newest ended, else the newest."""
-        ranks = [
-            (each.dropped, each.closing is not None, place) for place, each in enumerate(self.connections)
-        ]
-        return self.connections[max(ranks)[2]]
+        return max(self.connections, key=lambda each: (each.dropped, each.closing is not None, each.ended_at))
 
 
 def select(lines: Iterable[Line], target: Target) -> Found:
@@ -144,7 +149,7 @@ def select(lines: Iterable[Line], target: Target) -> Found:
             ("connection", target.conn_id) if target.conn_id is not None else ("client", target.client_id)
         )
         raise UnknownTargetError(kind, given or "", near(given or "", picking.seen), len(picking.seen))
-    ordered = sorted(picking.connections.values(), key=lambda each: each.ended_at)
+    ordered = sorted(picking.connections.values(), key=lambda each: each.opened_at)
     return Found(target, ordered, picking.lost)
 
 
@@ -196,6 +201,9 @@ class _Picking:
 
 def _connections_of(fields: Fields) -> Iterator[str]:
     """The connections a line is about: its own, and those it names ("holder_conn_id")."""
+    if fields["event"] == CLOSED:
+        yield fields["conn_id"]
+        return
     for name, value in fields.items():
         if name.endswith("conn_id") and isinstance(value, str):
             yield value

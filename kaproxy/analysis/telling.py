@@ -10,12 +10,12 @@ from kaproxy.analysis.story import Target, UnknownTargetError, select
 from kaproxy.analysis.words import printable
 
 
-def tell(path: str, target: Target, console: Console) -> None:
-    """Show what the log has of the target. Raises LogError and UnknownTargetError."""
+def tell(path: str, target: Target, console: Console | None = None) -> None:
+    """Show what the log has of the target, on standard output. Raises LogError and UnknownTargetError."""
     account = Account()
     with open_log(path) as raw:
         found = select(read_lines(raw, account), target)
-    Screen(console).show(found, account)
+    Screen(console or Console()).show(found, account)
 
 
 def unknown_words(error: UnknownTargetError, path: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from kaproxy.analysis.story import Closing, Connection, Warned
 from kaproxy.analysis.words import own_part, printable, utc
 from kaproxy.connection.evidence import Evidence
-from kaproxy.diagnosis.wording import counted, seconds
+from kaproxy.diagnosis.wording import counted
 
 
 def ticket(connection: Connection) -> str:
@@ -47,7 +47,7 @@ def _who(evidence: Evidence) -> str:
     return (
         f"{client} ({origin.client_addr}:{origin.client_port}{version}), connected to {origin.broker_addr} through "
         f"kaproxy as {origin.conn_id} since {utc(origin.opened_at)}, ended at "
-        f"{utc(origin.opened_at + evidence.duration_s)} after {seconds(evidence.duration_s)}."
+        f"{utc(origin.opened_at + evidence.duration_s)}."
     )
 
 
@@ -71,7 +71,7 @@ def _before(warnings: Sequence[Warned]) -> str:
 def _own(closing: Closing) -> str:
     if closing.evidence is None:
         return ""
-    return f"kaproxy itself: {own_part(closing.evidence, closing.said)[1]}"
+    return f"kaproxy itself is {own_part(closing.evidence, closing.said)[1]}"
 
 
 def _to_do(closing: Closing) -> str:

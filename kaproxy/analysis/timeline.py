@@ -16,7 +16,6 @@ from kaproxy.analysis import words
 from kaproxy.analysis.story import Warned
 from kaproxy.connection.evidence import Evidence, Frame, Late
 from kaproxy.connection.facts import Side
-from kaproxy.diagnosis import wording
 from kaproxy.diagnosis.reading import leg
 from kaproxy.mqtt.codes import PacketType
 
@@ -164,7 +163,7 @@ def _ending_rows(evidence: Evidence) -> Iterator[Row]:
             of = f" of {part.size}" if part.size is not None else ""
             yield Row(Is.PACKET, 0.0, f"{side} {part.packet} incomplete: {part.seen}{of} bytes")
     counted, silence = evidence.silence_counted_s, evidence.silence_s
-    yield Row(Is.ENDING, 0.0, wording.ending(evidence), silence)
+    yield Row(Is.ENDING, 0.0, words.first_ending(evidence), silence)
     if counted is not None and silence is not None and abs(counted - silence) > _SAME_S:
         yield Row(Is.COUNTED, 0.0, f"as {evidence.broker_profile} counts ({evidence.counts})", counted)
 

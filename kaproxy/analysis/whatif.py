@@ -30,40 +30,40 @@ _MARGIN = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Drops:
-    """How often a broker would have expired: `least` is certain, `most` is possible; None: not known."""
+    """How often a broker would have expired: `least` is certain, `most` is possible."""
 
     least: int = 0
-    most: int | None = 0
+    most: int = 0
 
     def __add__(self, other: Drops) -> Drops:
-        most = None if self.most is None or other.most is None else self.most + other.most
-        return Drops(self.least + other.least, most)
+        return Drops(self.least + other.least, self.most + other.most)
 
     @property
     def words(self) -> str:
-        """ "3 times", "3 to 7 times", "at least 3 times", "never"."""
-        if self.most == self.least:
-            return counted(self.least, "time") if self.least else "never"
-        if self.most is None:
-            return f"at least {counted(self.least, 'time')}" if self.least else "an unknown number of times"
-        return f"{self.least} to {counted(self.most, 'time')}"
+        """ "3 times", "3 to 7 times", "not once"."""
+        if self.most == 0:
+            return "not once"
+        return (
+            f"{self.least} to {counted(self.most, 'time')}"
+            if self.most > self.least
+            else counted(self.most, "time")
+        )
 
 
 def drops(connection: Connection, factor: float) -> Drops:
-    """Expiries of a broker that counts control packets and waits exactly `factor` (1.1 or more) x Keep Alive."""
+    """Expiries of a broker that counts control packets and waits exactly `factor` (1.1 or more) x Keep Alive.
+
+    Of a connection without a closing line, only those that its warnings tell of.
+    """
     evidence = connection.evidence
     if evidence is None:
-        return _drops_unclosed(connection, factor)
+        known = sum(gap > factor * keep_alive for gap, keep_alive in _late_gaps(connection.warnings))
+        return Drops(known, known)
     limit = factor * (evidence.effective_keep_alive or 0)
     if not limit:
         return Drops()
     last = int((evidence.silence_s or 0.0) > limit)
     return survived(evidence, connection.warnings, limit) + Drops(last, last)
-
-
-def _drops_unclosed(connection: Connection, factor: float) -> Drops:
-    late = [gap for gap, keep_alive in _late_gaps(connection.warnings) if gap > factor * keep_alive]
-    return Drops(len(late), None)
 
 
 def survived(evidence: Evidence, warnings: Sequence[Warned], limit_s: float) -> Drops:
@@ -151,10 +151,15 @@ def _longer(evidence: Evidence) -> str:
             f"With Keep Alive {enough} in force it would still have stood then; whether the client would "
             "have spoken in time after that is not recorded."
         )
+    habit = ""
+    if evidence.late_gaps:
+        many = counted(evidence.late_gaps, "time")
+        habit = (
+            f" It was late {many} before: a library whose pings follow the Keep Alive stays late with any."
+        )
     return (
-        f"With Keep Alive {enough} or more in force this would not have happened: its {late.packet} came after a "
-        f"silence of {seconds(whole)}. That holds for silences as recorded; a library whose "
-        "pings come later the larger the Keep Alive stays late."
+        f"With Keep Alive {enough} or more in force this would not have happened, had its silences been as long as "
+        f"recorded: its {late.packet} came after {seconds(whole)}.{habit}"
     )
 
 
@@ -209,30 +214,33 @@ def _other_brokers(connections: Sequence[Connection]) -> Iterator[str]:
     """What stricter brokers would have done, over all connections, and what that does not know."""
     if not any(_keep_alive_of(each) for each in connections):
         return
-    counts = [(factor, _total(connections, factor)) for factor in FACTORS]
     many = counted(len(connections), "connection")
-    (strict, first), (standard, second) = counts
-    yield (
-        f"A broker that waits exactly {strict:g} x Keep Alive would have dropped it {first.words}, one at exactly "
-        f"{standard:g} x {second.words}: by the silences between its control packets in {many} over "
-        f"{_span(connections)}.{_not_known(connections, counts)}"
-    )
+    basis = f"by the silences between its control packets in {many} over {_span(connections)}"
+    first, second = (_total(connections, factor) for factor in FACTORS)
+    strict, standard = (f"{factor:g} x" for factor in FACTORS)
+    if first.most == 0:
+        told = f"Not even a broker that waits exactly {strict} Keep Alive would have dropped it, {basis}."
+    else:
+        told = (
+            f"A broker that waits exactly {strict} Keep Alive would have dropped it {first.words}, one at exactly "
+            f"{standard} {second.words}, {basis}."
+        )
+    yield f"{told}{_not_known(connections, exact=first.least == first.most and second.least == second.most)}"
 
 
 def _total(connections: Sequence[Connection], factor: float) -> Drops:
-    total = Drops()
-    for each in connections:
-        total += drops(each, factor)
-    return total
+    return sum((drops(each, factor) for each in connections), Drops())
 
 
-def _not_known(connections: Sequence[Connection], counts: Sequence[tuple[float, Drops]]) -> str:
-    """Why a count is not one number."""
-    if all(count.least == count.most for _, count in counts):
-        return ""
+def _not_known(connections: Sequence[Connection], *, exact: bool) -> str:
+    """What is missing from a count."""
     unclosed = sum(each.evidence is None for each in connections)
-    lacking = f"; {counted(unclosed, 'connection')} without a readable closing line" if unclosed else ""
-    return f" (Not every silence is recorded one by one{lacking}.)"
+    lacking = [] if exact else ["Not every silence is recorded one by one"]
+    if unclosed:
+        lacking.append(
+            f"{counted(unclosed, 'connection')} without a readable closing line: of it only warnings are counted"
+        )
+    return f" {'; '.join(lacking)}." if lacking else ""
 
 
 def _keep_alive_of(connection: Connection) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 from kaproxy.analysis.story import Said
 from kaproxy.connection.evidence import Evidence, Frame
 from kaproxy.connection.facts import Ending, LegFacts
+from kaproxy.diagnosis import wording
 from kaproxy.diagnosis.reading import DELAY_MATTERS_S, own_delay
 from kaproxy.diagnosis.verdict import Owner
 from kaproxy.diagnosis.wording import counted, seconds
@@ -47,15 +48,26 @@ def packet_type(frame: Frame) -> str:
 
 
 def packet(frame: Frame, answer: Frame | None = None) -> str:
-    """A control packet, and the other peer's answer: "client PINGREQ, PINGRESP after 0.002 s"."""
+    """A control packet, and the other peer's answer: "client PINGREQ, answered in 2 ms"."""
     text = f"{'client' if frame.from_client else 'broker'} {packet_type(frame)}"
     if frame.first_byte >> 4 == PacketType.PUBLISH:
         text += f" QoS {frame.first_byte >> 1 & 3}, {frame.size} B"
     if frame.count > 1:
         text += f", {frame.count} at once"
     if answer is not None:
-        text += f", {packet_type(answer)} {seconds(max(0.0, frame.ago_s - answer.ago_s))} later"
+        text += _answered(frame, answer)
     return text
+
+
+def _answered(frame: Frame, answer: Frame) -> str:
+    """How soon, as far as that is recorded: times over 100 s ago are kept to a tenth of a second."""
+    took = max(0.0, frame.ago_s - answer.ago_s)
+    if frame.ago_s >= _ROUNDED_BEFORE_S and took < 1.0:
+        return ", answered"
+    return f", answered in {took * 1000:.0f} ms" if took < 1.0 else f", answered in {seconds(took)}"
+
+
+_ROUNDED_BEFORE_S = 100.0
 
 
 _NOT_NUMBERS = {"timestamp", "level", "event", "schema", "worker", "conn_id", "client_id", "client_addr"}
@@ -78,6 +90,11 @@ def _named(name: str, value: object) -> str:
         if name.endswith(suffix):
             return f"{name.removesuffix(suffix).replace('_', ' ')} {value}{unit}"
     return f"{name.replace('_', ' ')} {value}"
+
+
+def first_ending(evidence: Evidence) -> str:
+    """Who ended it first and how, without the time: "broker closed (FIN)"."""
+    return wording.ending(evidence).split(" after ")[0].removeprefix("The ")
 
 
 def leg(facts: LegFacts, duration_s: float) -> str:
@@ -126,9 +143,9 @@ def _kernel(facts: LegFacts) -> Iterator[str]:
 
 
 def _queues(facts: LegFacts) -> Iterator[str]:
-    if facts.unsent is not None:
+    if facts.unsent:
         yield f"{facts.unsent} B not sent"
-    if facts.unacked is not None:
+    if facts.unacked:
         yield f"{facts.unacked} B sent and not acknowledged"
 
 
@@ -144,6 +161,27 @@ def _others(facts: LegFacts) -> Iterator[str]:
         value = getattr(facts, each.name)
         if each.name not in _TOLD and value not in (None, False, 0, ()):
             yield _named(each.name, value)
+
+
+def others(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """What else belongs to the picture: rivals, neighbours, and what could not be seen; a title and a sentence."""
+    for title, rival in (("taken by", evidence.taken_over_by), ("took over", evidence.took_over)):
+        if rival is not None:
+            gap = f", its CONNECT {seconds(rival.gap_s)} before the ending" if rival.gap_s is not None else ""
+            yield (
+                title,
+                f"connection {rival.conn_id} from {rival.client_addr}{gap if title == 'taken by' else ''}.",
+            )
+    if evidence.closed_within_1s > 1:
+        yield "neighbours", f"{evidence.closed_within_1s} connections of this worker ended in that second."
+    blind = evidence.unreadable
+    if blind is not None:
+        where = f" in {blind.packet}" if blind.packet else ""
+        yield "not seen", f"the {blind.side}'s bytes from offset {blind.offset}: {blind.what}{where}."
+    if evidence.observer_error is not None:
+        yield "not seen", f"anything after a fault of kaproxy's own observation: {evidence.observer_error}."
+    if evidence.oddities:
+        yield "oddities", f"{', '.join(evidence.oddities)}."
 
 
 def own_part(evidence: Evidence, said: Said) -> tuple[bool, str]:

@@ -154,8 +154,16 @@ class Closed:
     evidence: Evidence
 
 
+@dataclass(frozen=True, slots=True)
+class LookSooner:
+    """Nothing to tell: asks whoever drives the tracker for `next_look` again, as it has come nearer."""
+
+
+LOOK_SOONER = LookSooner()
+
 Event: TypeAlias = (
     Accepted
+    | LookSooner
     | Established
     | KeepAliveLate
     | KeepAliveOverdue

@@ -9,11 +9,12 @@ Read next: `evidence.py` for the meaning of each field, `kaproxy/diagnosis` for 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kaproxy.connection import neighbourhood
 from kaproxy.connection.evidence import Evidence, Late, Rival
 from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction, RelayFacts, Side
+from kaproxy.mqtt.codes import packet_name
 
 if TYPE_CHECKING:
     from kaproxy.connection.directory import Directory
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 CROSSING_S = 0.25
 #: … if the silence it ended had already come this close (s) to the limit.
 CROSSING_NEAR_S = 0.2
+
+#: Fields of `Evidence`, gathered group by group: the record is large, and built once.
+Facts: TypeAlias = dict[str, Any]
 
 _VERSIONS = {3: "3.1", 4: "3.1.1", 5: "5.0"}
 
@@ -34,30 +38,11 @@ def version_name(level: int) -> str:
 
 def freeze(tracker: ConnectionTracker, now: float) -> Evidence:
     """The evidence as it stood at the first ending, `now`."""
-    closed_by, close_how = _who_and_how(tracker)
-    scene = Evidence(
-        origin=tracker.origin,
-        duration_s=now - tracker.opened_at,
-        phase=_phase(tracker),
-        closed_by=closed_by,
-        close_how=close_how,
-        proxy_action=tracker.proxy_action,
-        proxy_detail=tracker.proxy_detail,
-        idle_s=now - max(tracker.up.byte_at, tracker.down.byte_at),
-        downlink_idle_s=now - tracker.down.byte_at if tracker.down.bytes else None,
-        silence_bytes_s=now - tracker.up.byte_at,
-        last_from_client=tracker.up.sighting(now),
-        last_from_broker=tracker.down.sighting(now),
-        partial_from_client=tracker.up.partial(),
-        partial_from_broker=tracker.down.partial(),
-        inflight_from_client=tracker.up.unacknowledged,
-        inflight_from_broker=tracker.down.unacknowledged,
-    )
-    scene = _with_words(scene, tracker)
+    facts = {**_life(tracker, now), **_words(tracker)}
     if tracker.connect is not None:
-        scene = _with_keep_alive(scene, tracker, now)
-        scene = _with_pings(scene, tracker, now)
-    return scene
+        facts |= _keep_alive(tracker, now)
+        facts |= _pings(tracker, now)
+    return Evidence(**facts)
 
 
 def complete(
@@ -120,87 +105,105 @@ def _phase(tracker: ConnectionTracker) -> Phase:
     return Phase.AWAITING_CONNACK if tracker.connect is not None else Phase.AWAITING_CONNECT
 
 
-def _with_words(scene: Evidence, tracker: ConnectionTracker) -> Evidence:
+def _life(tracker: ConnectionTracker, now: float) -> Facts:
+    """Who ended it, how, when, and what each peer was doing."""
+    up, down = tracker.up, tracker.down
+    closed_by, close_how = _who_and_how(tracker)
+    return {
+        "origin": tracker.origin,
+        "duration_s": now - tracker.opened_at,
+        "phase": _phase(tracker),
+        "closed_by": closed_by,
+        "close_how": close_how,
+        "proxy_action": tracker.proxy_action,
+        "proxy_detail": tracker.proxy_detail,
+        "idle_s": now - max(up.byte_at, down.byte_at),
+        "downlink_idle_s": now - down.byte_at if down.bytes else None,
+        "silence_bytes_s": now - up.byte_at,
+        "last_from_client": up.sighting(now),
+        "last_from_broker": down.sighting(now),
+        "partial_from_client": up.partial(),
+        "partial_from_broker": down.partial(),
+        "inflight_from_client": up.unacknowledged,
+        "inflight_from_broker": down.unacknowledged,
+    }
+
+
+def _words(tracker: ConnectionTracker) -> Facts:
     """What CONNECT, CONNACK and DISCONNECT said."""
     connect, connack = tracker.connect, tracker.connack
     from_client, from_broker = tracker.disconnects
-    return replace(
-        scene,
-        client_id=tracker.client_id if connect else None,
-        protocol_version=version_name(connect.level) if connect else None,
-        keep_alive=connect.keep_alive if connect else None,
-        effective_keep_alive=tracker.effective_keep_alive if connect else None,
-        will_present=connect.will is not None if connect else None,
-        clean_start=connect.clean_start if connect else None,
-        connack_code=connack.code if connack else None,
-        session_present=connack.session_present if connack else None,
-        disconnect_from_client=from_client,
-        disconnect_from_broker=from_broker,
-        first_disconnect=tracker.closing_by.value if tracker.closing_by else None,
-    )
+    facts: Facts = {
+        "disconnect_from_client": from_client,
+        "disconnect_from_broker": from_broker,
+        "first_disconnect": tracker.closing_by.value if tracker.closing_by else None,
+    }
+    if connect is not None:
+        facts |= {
+            "client_id": tracker.client_id,
+            "protocol_version": version_name(connect.level),
+            "keep_alive": connect.keep_alive,
+            "effective_keep_alive": tracker.effective_keep_alive,
+            "will_present": connect.will is not None,
+            "clean_start": connect.clean_start,
+        }
+    if connack is not None:
+        facts |= {"connack_code": connack.code, "session_present": connack.session_present}
+    return facts
 
 
-def _with_keep_alive(scene: Evidence, tracker: ConnectionTracker, now: float) -> Evidence:
+def _keep_alive(tracker: ConnectionTracker, now: float) -> Facts:
     """The silences, and the margin they left."""
     low, high = tracker.limits or (None, None)
+    up, down, before = tracker.up, tracker.down, tracker.before
     # a broker that says DISCONNECT has ended it there and then, whenever its leg stops
     at = tracker.disconnect_at if tracker.closing_by is Side.BROKER else now
-    scene = replace(
-        scene,
-        limit_low_s=low,
-        limit_high_s=high,
-        broker_profile=tracker.policy.profile,
-        counts=tracker.counts.value,
-        silence_s=at - min(at, tracker.up.packet_at),
-        silence_counted_s=at - min(at, tracker.counted_at()),
-        gap_max_s=tracker.gap_max or None,
-        late_gaps=tracker.late_gaps,
-        downlink_in_silence=tracker.down_in_silence,
-        downlink_gap_s=max(tracker.down_gap, now - max(tracker.down.byte_at, tracker.up.packet_at)),
-    )
-    counted_gap_max = tracker.counted_gap_max
-    if tracker.before is not None and _crossed(tracker, now):
-        scene = _uncrossed(scene, tracker.before, tracker.resumed_at - now)
-        counted_gap_max = tracker.before.counted_gap_max
-    if low is None or tracker.established_at is None or scene.silence_counted_s is None:
-        return scene
-    return replace(scene, margin_min_s=low - max(counted_gap_max, scene.silence_counted_s))
+    silence, counted = at - min(at, up.packet_at), at - min(at, tracker.counted_at())
+    gap_max, counted_gap_max, late_gaps, crossed = (
+        tracker.gap_max, tracker.counted_gap_max, tracker.late_gaps, None,
+    )  # fmt: skip
+    if before is not None and _crossed(tracker, before, now):
+        # a packet that crossed the broker's ending ended no silence and survived nothing: it came late
+        crossed = Late(packet_name(up.last), tracker.resumed_at - now)
+        silence, counted = before.silence - crossed.after_s, before.counted_silence - crossed.after_s
+        gap_max, counted_gap_max, late_gaps = before.gap_max, before.counted_gap_max, before.late_gaps
+    judged = low is not None and tracker.established_at is not None
+    return {
+        "limit_low_s": low,
+        "limit_high_s": high,
+        "broker_profile": tracker.policy.profile,
+        "counts": tracker.counts.value,
+        "silence_s": silence,
+        "silence_counted_s": counted,
+        "margin_min_s": low - max(counted_gap_max, counted) if low is not None and judged else None,
+        "gap_max_s": gap_max or None,
+        "late_gaps": late_gaps,
+        "late_from_client": crossed,
+        "downlink_in_silence": tracker.down_in_silence,
+        "downlink_gap_s": max(tracker.down_gap, now - max(down.byte_at, up.packet_at)),
+    }
 
 
-def _crossed(tracker: ConnectionTracker, now: float) -> bool:
+def _crossed(tracker: ConnectionTracker, before: BeforeResuming, now: float) -> bool:
     """Did the broker end it before the packet that ended the client's pause can have reached it?"""
-    before = tracker.before
-    if before is None or Side.BROKER not in tracker.legs_ended or tracker.limits is None:
+    if Side.BROKER not in tracker.legs_ended or tracker.limits is None:
         return False
     near = before.counted_silence >= tracker.limits[0] - CROSSING_NEAR_S
     return near and now - tracker.resumed_at < CROSSING_S
 
 
-def _uncrossed(scene: Evidence, before: BeforeResuming, after_s: float) -> Evidence:
-    """A packet that crossed the broker's ending ended no silence and survived nothing: it came late."""
-    last = scene.last_from_client
-    return replace(
-        scene,
-        silence_s=before.silence - after_s,
-        silence_counted_s=before.counted_silence - after_s,
-        gap_max_s=before.gap_max or None,
-        late_gaps=before.late_gaps,
-        late_from_client=Late(last.packet, after_s) if last else None,
-    )
-
-
-def _with_pings(scene: Evidence, tracker: ConnectionTracker, now: float) -> Evidence:
+def _pings(tracker: ConnectionTracker, now: float) -> Facts:
+    """The ledger at the first ending."""
     pings = tracker.pings
-    return replace(
-        scene,
-        pingreqs=pings.sent,
-        pingresps=pings.answered,
-        pings_open=len(pings.open_at),
-        ping_wait_s=now - pings.oldest if pings.oldest is not None else None,
-        ping_rtt_last_ms=pings.rtt_last * 1000 if pings.rtt_last is not None else None,
-        ping_rtt_max_ms=pings.rtt_max * 1000 if pings.rtt_max is not None else None,
-        ping_ago_s=now - pings.last_at if pings.last_at is not None else None,
-    )
+    return {
+        "pingreqs": pings.sent,
+        "pingresps": pings.answered,
+        "pings_open": len(pings.open_at),
+        "ping_wait_s": now - pings.oldest if pings.oldest is not None else None,
+        "ping_rtt_last_ms": pings.rtt_last * 1000 if pings.rtt_last is not None else None,
+        "ping_rtt_max_ms": pings.rtt_max * 1000 if pings.rtt_max is not None else None,
+        "ping_ago_s": now - pings.last_at if pings.last_at is not None else None,
+    }
 
 
 def _taken_over_by(tracker: ConnectionTracker, ended_at: float) -> Rival | None:

@@ -168,6 +168,7 @@ class ConnectionTracker:
                     up.sent_publish(packet_id)
             elif kind == _PINGREQ:
                 self.pings.request(now)
+                self._tell(self.watch.sooner(self, now))
             elif kind == _PUBACK or kind == _PUBCOMP or kind == _PUBREC:
                 self._settle(self.down, kind, packet_id, body)
             elif body is not None:

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kaproxy.connection.events import (
+    LOOK_SOONER,
     ClientIdContested,
     Event,
     KeepAliveLate,
     KeepAliveOverdue,
     KeepAliveRisky,
+    LookSooner,
     NotReading,
     PingSlow,
     PingUnanswered,
@@ -45,6 +47,10 @@ NEVER = Told(-math.inf, 0)
 
 #: Until CONNECT and CONNACK have passed there is nothing to watch; look again this often (s).
 EARLY_LOOK_S = 1.0
+#: An idle connection is looked at once in this part of its Keep Alive, and at least this often (s): a peer
+#: that does not read shows in its kernel's queue only to those who look.
+IDLE_LOOK_FACTOR = 0.5
+IDLE_LOOK_S = 30.0
 
 #: Why a Keep Alive is risky (`KeepAliveRisky.reason`), as told in the log.
 RISKS = {
@@ -57,9 +63,10 @@ RISKS = {
 class Watch:
     """What one connection was warned of already. Times are monotonic seconds."""
 
-    __slots__ = ("contested", "late_told", "overdue_told", "ping_told", "slow_told", "stalls_told")
+    __slots__ = ("contested", "due", "late_told", "overdue_told", "ping_told", "slow_told", "stalls_told")
 
     def __init__(self) -> None:
+        self.due = math.inf  # when the next look was said to be
         self.late_told = self.slow_told = self.contested = NEVER
         self.overdue_told: float | None = None  # the sign of life whose silence was told
         self.ping_told: float | None = None  # the PINGREQ whose wait was told
@@ -81,22 +88,27 @@ class Watch:
         )
 
     def next_look(self, tracker: ConnectionTracker, now: float) -> float:
-        """The next moment anything could have to be told.
-
-        A PINGREQ that comes after `now` cannot have waited too long before `now + patience`, so looking
-        then is never late, and nothing has to be re-armed when a packet passes.
-        """
+        """The next moment anything could have to be told; `sooner` says when a PINGREQ has brought it nearer."""
+        keep_alive = tracker.effective_keep_alive
         if tracker.established_at is None:
             return now + EARLY_LOOK_S
-        patience = tracker.policy.unanswered_after(tracker.effective_keep_alive)
-        due = now + patience
+        due = now + max(
+            EARLY_LOOK_S, min(keep_alive * IDLE_LOOK_FACTOR, IDLE_LOOK_S) if keep_alive else IDLE_LOOK_S
+        )
         oldest = tracker.pings.oldest
         if oldest is not None and oldest != self.ping_told:
-            due = min(due, oldest + patience)
+            due = min(due, oldest + tracker.policy.unanswered_after(keep_alive))
         counted = tracker.counted_at()
         if tracker.limits is not None and counted != self.overdue_told:
             due = min(due, counted + tracker.limits[0])
+        self.due = due
         return due
+
+    def sooner(self, tracker: ConnectionTracker, now: float) -> LookSooner | None:
+        """A PINGREQ has come: is the next look too late to see it wait?"""
+        if now + tracker.policy.unanswered_after(tracker.effective_keep_alive) < self.due:
+            return LOOK_SOONER
+        return None
 
     def look(self, tracker: ConnectionTracker, now: float) -> Sequence[Event]:
         """What has become suspicious by `now`."""

@@ -7,7 +7,8 @@ Read next: `kaproxy/connection/keepalive.py` for what a window means, `rules/kee
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from kaproxy.connection.keepalive import Counts, Rounding, Window
 
@@ -28,6 +29,12 @@ class BrokerProfile:
     )
     strong: Window | None = None  # the part of `window` most brokers keep to; only for a union of brokers
     note: str = ""
+    learned: int = 0  # from how many of its own expiries this profile was learned; 0: it is a row of this table
+
+    @property
+    def known(self) -> bool:
+        """Is this one broker's window, or its own behaviour, and no union of all?"""
+        return self.strong is None or self.learned > 0
 
 
 _ROWS = (
@@ -240,9 +247,53 @@ UNKNOWN_BROKER = BROKER_PROFILES["unknown"]
 _COMMON_CONNECT_WAITS = (5.0, 10.0, 15.0, 30.0, 60.0, 90.0)
 
 
+_LEARNED = "learned:"
+
+
+def learned_name(names: tuple[str, ...], expiries: int) -> str:
+    """The `broker_profile` of a broker known by its own expiries: "learned:aedes,rumqttd:5"."""
+    return f"{_LEARNED}{','.join(sorted(names))}:{expiries}"
+
+
 def profile_named(name: str) -> BrokerProfile:
     """The profile of that name; an unheard-of name is judged like an unknown broker."""
-    return BROKER_PROFILES.get(name, UNKNOWN_BROKER)
+    return _learned(name) if name.startswith(_LEARNED) else BROKER_PROFILES.get(name, UNKNOWN_BROKER)
+
+
+@lru_cache(maxsize=64)
+def _learned(name: str) -> BrokerProfile:
+    """An unknown broker whose strong window is that of the profiles its own expiries left."""
+    names, _, expiries = name.removeprefix(_LEARNED).rpartition(":")
+    rows = [BROKER_PROFILES[each] for each in names.split(",") if each in BROKER_PROFILES]
+    if not rows or not expiries.isdigit():
+        return UNKNOWN_BROKER
+    endings = {row.closes_with for row in rows}
+    return replace(
+        UNKNOWN_BROKER,
+        name=name,
+        title=f"fits {', '.join(row.title for row in rows)}",
+        source=f"learned from {expiries} of its own expiries",
+        strong=_hull([row.window for row in rows]),
+        closes_with=endings.pop() if len(endings) == 1 else None,
+        learned=int(expiries),
+    )
+
+
+def _hull(windows: list[Window]) -> Window:
+    """The narrowest window of this shape that holds all of these."""
+    floored = any(window.rounding is Rounding.FLOOR for window in windows)
+    return Window(
+        rounding=Rounding.FLOOR if floored else Rounding.EXACT,
+        factor_high=max(window.factor_high for window in windows),
+        late_s=max(window.late_s + _rounding_up(window, floored) for window in windows),
+        spread_min_s=max(window.spread_min_s for window in windows),
+        spread_max_s=max(window.spread_max_s for window in windows),
+    )
+
+
+def _rounding_up(window: Window, floored: bool) -> float:
+    """What a window rounded otherwise may reach beyond the hull's rounding, seconds."""
+    return 0.5 if window.rounding is Rounding.NEAREST or (floored and window.rounding is Rounding.EXACT) else 0.0
 
 
 def connect_waits(name: str) -> tuple[tuple[float, float], ...]:

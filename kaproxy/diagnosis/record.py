@@ -47,11 +47,18 @@ def to_record(evidence: Evidence, verdict: Verdict) -> dict[str, object]:
     put(record, evidence, MEASURED)
     if evidence.silence_s is not None:
         _leave_out_repeated(record, "silence_s", SILENCES)
-    record["relay_dwell_max_ms"] = round(evidence.relay.dwell_max_s * _MS, 3)
-    record["loop_lag_max_ms"] = round(evidence.relay.lag_max_s * _MS, 3)
-    record["loop_lag_recent_ms"] = round(evidence.relay.lag_recent_s * _MS, 3)
+    put_relay(record, evidence.relay)
     put(record, evidence, STORY)
     return record
+
+
+def put_relay(record: dict[str, object], relay: RelayFacts) -> None:
+    """What kaproxy measured of itself; its recent lag is left out where it is the longest of all."""
+    record["relay_dwell_max_ms"] = round(relay.dwell_max_s * _MS, 3)
+    longest = record["loop_lag_max_ms"] = round(relay.lag_max_s * _MS, 3)
+    recent = round(relay.lag_recent_s * _MS, 3)
+    if recent != longest:
+        record["loop_lag_recent_ms"] = recent
 
 
 def from_record(record: Mapping[str, object]) -> Evidence:
@@ -120,8 +127,9 @@ def _put_back_from(
 def _relay(record: Mapping[str, object]) -> RelayFacts:
     names = ("relay_dwell_max_ms", "loop_lag_max_ms", "loop_lag_recent_ms")
     times = take(record, tuple((name, MILLIS) for name in names))
+    longest = times.get("loop_lag_max_ms", 0.0)
     return RelayFacts(
         dwell_max_s=round(times.get("relay_dwell_max_ms", 0.0) / _MS, 6),
-        lag_max_s=round(times.get("loop_lag_max_ms", 0.0) / _MS, 6),
-        lag_recent_s=round(times.get("loop_lag_recent_ms", 0.0) / _MS, 6),
+        lag_max_s=round(longest / _MS, 6),
+        lag_recent_s=round(times.get("loop_lag_recent_ms", longest) / _MS, 6),
     )

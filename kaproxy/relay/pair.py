@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from kaproxy.relay.poller import Poller
 
+STALL_LOOK_S = 1.0
+"""How often the tracker is told of a peer for which bytes are held."""
 READS = 16
 """Chunks read of a leg that hung up before others get their turn."""
 
@@ -166,6 +168,7 @@ class Pair:
     def not_taken(self, leg: Leg, data: bytes, sent: int, now: float) -> None:
         """A direct send to `leg` took less than all."""
         leg.hold(data, sent, now)
+        self.look_at = min(self.look_at, now + STALL_LOOK_S)
         self.settle(now)
 
     def dwelt(self, seconds: float) -> None:
@@ -298,6 +301,8 @@ class Pair:
             self.witness.emit([with_legs(event, client, broker) for event in events])
         # never at once again: a tracker that stays at its deadline must not keep the timer busy
         self.look_at = max(self.witness.next_look(now), now + 0.01)
+        if self.client.stalled_from != math.inf or self.broker.stalled_from != math.inf:
+            self.look_at = min(self.look_at, now + STALL_LOOK_S)
 
     def _stalls(self, now: float) -> list[Event]:
         """What the tracker has to tell of peers that take nothing."""

@@ -31,7 +31,7 @@ def json_line(fields: Fields) -> bytes:
 
 def logfmt_line(fields: Fields) -> bytes:
     """key=value pairs: nested keys joined with dots, lists as JSON, what is null left out."""
-    return (" ".join(f"{key}={_logfmt_value(value)}" for key, value in _flat(fields)) + "\n").encode()
+    return (" ".join(f"{key}={_logfmt_value(value)}" for key, value in _flat(fields)) + "\n").encode(errors="backslashreplace")
 
 
 class ConsoleLine:
@@ -49,7 +49,7 @@ class ConsoleLine:
             _printable(str(fields.get("conn_id", ""))),
         ]
         rest = self._closing(fields) if fields.get("event") == "connection.closed" else _pairs(fields)
-        return (" ".join(part for part in (*head, rest) if part) + "\n").encode()
+        return (" ".join(part for part in (*head, rest) if part) + "\n").encode(errors="backslashreplace")
 
     def _closing(self, fields: Fields) -> str:
         def word(key: str) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from kaproxy.connection.events import Accepted, Closed, Established, Event, ObserverFailed
+from kaproxy.connection.events import Accepted, Closed, Established, Event, LookSooner, ObserverFailed
 from kaproxy.connection.evidence import Evidence
 from kaproxy.diagnosis import Verdict, diagnose
-from kaproxy.diagnosis.record import to_record
+from kaproxy.diagnosis.record import put_relay, to_record
 from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, WHO, put
 from kaproxy.diagnosis.verdict import Cause, Confidence, Owner
 from kaproxy.telemetry.log import Log
@@ -39,8 +39,9 @@ def level_of(cause: str) -> str:
 class Recorder:
     """Turns events into lines, and counts what `proxy.stopped` tells."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, on_verdict: Callable[[Evidence, Verdict], None] | None = None) -> None:
         self._log = log
+        self._on_verdict = on_verdict
         self.accepted = 0
         self.causes: Counter[str] = Counter()
         self._lines: dict[type, Callable[[Any], tuple[str, str, Record]]] = {
@@ -57,7 +58,7 @@ class Recorder:
             self.accepted += 1
             if self._log.wants("debug"):
                 self._write("debug", "connection.accepted", _accepted(event))
-        else:
+        elif not isinstance(event, LookSooner):
             try:
                 level, name, record = self._lines[type(event)](event)
             except Exception as error:  # a line that cannot be made is told, not raised
@@ -69,6 +70,9 @@ class Recorder:
             verdict = diagnose(evidence)
             record = to_record(evidence, verdict)
             cause, level = str(verdict.cause), level_of(verdict.cause)
+            if self._on_verdict is not None:
+                with suppress(Exception):  # what is learned from a verdict must not cost its line
+                    self._on_verdict(evidence, verdict)
         except Exception as error:
             record = closing_record_despite(evidence, error)
             cause, level = str(Cause.UNKNOWN), "error"
@@ -134,8 +138,7 @@ def _facts_one_by_one(evidence: Evidence) -> Record:
             with suppress(Exception):
                 put(record, source, (field,))
     with suppress(Exception):
-        record["relay_dwell_max_ms"] = round(evidence.relay.dwell_max_s * 1000, 3)
-        record["loop_lag_max_ms"] = round(evidence.relay.lag_max_s * 1000, 3)
+        put_relay(record, evidence.relay)
     return record
 
 

@@ -121,6 +121,9 @@ error | text | | | | What went wrong.
 # connection.closed | by cause | A connection is over: exactly one such line per accepted connection.
 @closed
 
+# broker_profile.learned | info | The expiries of an unknown broker have told which profiles it fits.
+broker_profile | text | | learned:NAMES:EXPIRIES | | The profiles it fits and from how many expiries that is known.
+
 # proxy.started | info | kaproxy accepts connections.
 @target
 config_file | text? | | | | The configuration file in use.

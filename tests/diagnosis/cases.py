@@ -98,7 +98,7 @@ _BASE = Evidence(
     session_present=False,
     clean_start=True,
     history="CcSsQqpF",
-    relay=RelayFacts(dwell_max_s=0.0004, lag_max_s=0.002),
+    relay=RelayFacts(dwell_max_s=0.0004, lag_max_s=0.002, lag_recent_s=0.002),
 )
 
 V5: dict[str, Any] = {"protocol_version": "5.0"}
@@ -421,7 +421,7 @@ def _keep_alive() -> dict[str, Case]:
                 **{**aedes, "silence": 15.001, "gap_max_s": 10.1, "late_gaps": 0},
                 late_from_client=Late("PINGREQ", 0.003),
                 client_leg=REACTED,
-                relay=RelayFacts(lag_max_s=6.0),
+                relay=RelayFacts(lag_max_s=6.0, lag_recent_s=6.0),
             ),
             timeout,
             None,
@@ -433,7 +433,7 @@ def _keep_alive() -> dict[str, Case]:
                 **{**aedes, "silence": 15.001, "gap_max_s": 10.1, "late_gaps": 0},
                 late_from_client=Late("PINGREQ", 0.003),
                 client_leg=REACTED,
-                relay=RelayFacts(lag_max_s=0.09),
+                relay=RelayFacts(lag_max_s=0.09, lag_recent_s=0.09),
             ),
             timeout,
             "pinged_late",
@@ -441,7 +441,7 @@ def _keep_alive() -> dict[str, Case]:
             Owner.CLIENT_LIBRARY,
         ),
         "beyond the window but for kaproxy's lateness": Case(
-            evidence(**{**EXPIRED, "silence": 100.0}, client_leg=DEAD, relay=RelayFacts(lag_max_s=4.0)),
+            evidence(**{**EXPIRED, "silence": 100.0}, client_leg=DEAD, relay=RelayFacts(lag_max_s=4.0, lag_recent_s=4.0)),
             timeout,
             "client_unreachable",
             UNCLEAR,
@@ -451,7 +451,7 @@ def _keep_alive() -> dict[str, Case]:
                 **{**announced, **QUIET, "silence": 90.15, "gap_max_s": 88.0, "late_gaps": 3},
                 late_from_client=Late("PINGREQ", 0.003),
                 client_leg=REACTED,
-                relay=RelayFacts(lag_max_s=0.4),
+                relay=RelayFacts(lag_max_s=0.4, lag_recent_s=0.4),
             ),
             timeout,
             "pinged_late",
@@ -617,7 +617,7 @@ def _pings() -> dict[str, Case]:
             UNCLEAR,
         ),
         "kaproxy was late itself, ping": Case(
-            evidence(**PING_OPEN, relay=RelayFacts(lag_max_s=45.0)), timeout, None, UNCLEAR, Owner.PROXY
+            evidence(**PING_OPEN, relay=RelayFacts(lag_max_s=45.0, lag_recent_s=45.0)), timeout, None, UNCLEAR, Owner.PROXY
         ),
     }
 
@@ -651,7 +651,7 @@ def _kernel() -> dict[str, Case]:
                 **dialing,
                 close_how="timed_out",
                 broker_leg=LegFacts(ending=Ending.TIMED_OUT),
-                relay=RelayFacts(lag_max_s=9.0),
+                relay=RelayFacts(lag_max_s=9.0, lag_recent_s=9.0),
             ),
             Cause.DIAL_TIMEOUT,
             None,
@@ -795,7 +795,7 @@ def _rest() -> dict[str, Case]:
             evidence(**CLIENT_LEFT, pings_open=1, ping_wait_s=0.02), Cause.CLIENT_CLOSED
         ),
         "kaproxy stood still and the client left": Case(
-            evidence(**CLIENT_LEFT, pings_open=1, ping_wait_s=0.0, relay=RelayFacts(lag_max_s=7.9)),
+            evidence(**CLIENT_LEFT, pings_open=1, ping_wait_s=0.0, relay=RelayFacts(lag_max_s=7.9, lag_recent_s=7.9)),
             Cause.CLIENT_CLOSED,
             None,
             UNCLEAR,

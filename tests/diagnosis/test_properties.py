@@ -13,6 +13,7 @@ from kaproxy.connection.evidence import (
     Evidence,
     Frame,
     Late,
+    Neighbours,
     PartialPacket,
     Rival,
     Sighting,
@@ -88,7 +89,31 @@ UNREADABLE = st.builds(
 SIGHTINGS = st.builds(Sighting, packet=NAMES, ago_s=SECONDS)
 PARTIALS = st.builds(PartialPacket, packet=NAMES, size=st.none() | COUNTS, seen=COUNTS)
 LATES = st.builds(Late, packet=NAMES, after_s=SIGNED)
-RIVALS = st.builds(Rival, conn_id=TEXTS, client_addr=TEXTS, gap_s=st.none() | numbers(6, -2.0))
+FLAGS = st.none() | st.booleans()
+VERSIONS = st.sampled_from((None, "3.1", "3.1.1", "5.0", "9"))
+KEEP_ALIVES = st.none() | st.sampled_from((0, 1, 2, 10, 60, 65535))
+RIVALS = st.builds(
+    Rival,
+    conn_id=TEXTS,
+    client_addr=TEXTS,
+    gap_s=st.none() | numbers(6, -2.0),
+    keep_alive=KEEP_ALIVES,
+    protocol_version=VERSIONS,
+    clean_start=FLAGS,
+    will_present=FLAGS,
+)
+FEW = st.integers(0, 9)
+NEIGHBOURS = st.builds(
+    Neighbours,
+    live=FEW,
+    ended_by_broker=FEW,
+    dials_refused=FEW,
+    same_age=FEW,
+    same_idle=FEW,
+    same_idle_keep_alives=FEW,
+    connects_1m=st.integers(1, 90),
+    previous_ended_s=st.none() | SECONDS,
+)
 ENDINGS = ("disconnect", *Ending, "tls_alert")
 
 
@@ -101,7 +126,7 @@ def _field(name: str) -> st.SearchStrategy[object]:
         "closed_by": st.sampled_from(("client", "broker", "proxy", "unknown")),
         "close_how": st.sampled_from([str(each) for each in ENDINGS]),
         "proxy_action": st.none() | st.sampled_from(ProxyAction),
-        "protocol_version": st.sampled_from((None, "3.1", "3.1.1", "5.0", "9")),
+        "protocol_version": VERSIONS,
         "first_disconnect": st.none() | SIDES,
         "broker_profile": st.sampled_from((*BROKER_PROFILES, "unheard_of")),
         "counts": st.sampled_from([str(each) for each in Counts]),
@@ -110,7 +135,7 @@ def _field(name: str) -> st.SearchStrategy[object]:
         "ping_rtt_max_ms": st.none() | MILLIS,
         "unreadable": st.none() | UNREADABLE,
         "oddities": st.lists(TEXTS, max_size=3).map(tuple),
-        "relay": st.builds(RelayFacts, SECONDS, SECONDS),
+        "relay": st.builds(RelayFacts, SECONDS, SECONDS, SECONDS),
         "frames": st.lists(FRAMES, max_size=3).map(tuple),
         "history": TEXTS,
         "client_leg": LEGS,
@@ -127,15 +152,16 @@ def _field(name: str) -> st.SearchStrategy[object]:
         ("connack_code", CODES),
         ("taken_over_by", RIVALS),
         ("took_over", RIVALS),
+        ("neighbours", NEIGHBOURS),
     ):
         if name.startswith(start):
             return st.none() | strategy
     if name in ("will_present", "session_present", "clean_start"):
-        return st.none() | st.booleans()
+        return FLAGS
     if name in ("client_id", "proxy_detail", "observer_error"):
         return st.none() | TEXTS
     if name in ("keep_alive", "effective_keep_alive"):
-        return st.none() | st.sampled_from((0, 1, 2, 10, 60, 65535))
+        return KEEP_ALIVES
     return st.none() | SECONDS if name.endswith("_s") else COUNTS
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from kaproxy.connection.evidence import Frame, Late, PartialPacket, Rival
-from kaproxy.connection.facts import Ending, LegFacts
+from kaproxy.connection.evidence import Frame, Late, Neighbours, PartialPacket, Rival
+from kaproxy.connection.facts import Ending, LegFacts, RelayFacts
 from kaproxy.diagnosis import diagnose
 from kaproxy.diagnosis.record import SILENCES, RecordError, from_record, to_record
 from kaproxy.diagnosis.shapes import USUAL, ZEROS
@@ -81,10 +81,26 @@ def test_what_is_not_known_is_left_out() -> None:
 def test_what_is_usual_is_left_out_and_comes_back() -> None:
     told = evidence(**EXPIRED, client_leg=REACTED)
     record = recorded(told)
-    left_out = {*USUAL, *SILENCES} - {"stalled_s", "stalled_now"}
+    left_out = {*USUAL, *SILENCES, "loop_lag_recent_ms"} - {"stalled_s", "stalled_now"}
     assert not left_out & set(record)
     assert not {*ZEROS, "stalled_s", "stalled_now"} & set(record["client_leg"])
     assert from_record(record) == told
+
+
+def test_neighbours_that_tell_nothing_take_a_word_and_come_back() -> None:
+    told = evidence(neighbours=Neighbours(live=1))
+    record = recorded(told)
+    assert record["neighbours"] == {"live": 1}
+    assert from_record(record) == told
+
+
+def test_a_recent_lag_that_is_not_the_longest_is_told_and_one_not_told_is_the_longest() -> None:
+    told = evidence(relay=RelayFacts(lag_max_s=4.0, lag_recent_s=0.001))
+    record = recorded(told)
+    assert record["loop_lag_recent_ms"] == 1.0
+    assert from_record(record) == told
+    del record["loop_lag_recent_ms"]
+    assert from_record(record).relay.lag_recent_s == 4.0
 
 
 def test_what_is_not_usual_is_told() -> None:
@@ -99,9 +115,14 @@ def test_what_is_not_usual_is_told() -> None:
         inflight_from_broker=2,
         closed_within_1s=9,
         oddities=("second_connect",),
+        neighbours=Neighbours(9, 8, 7, 6, 5, 4, 3),
     )
     record = recorded(told)
-    assert {*USUAL, *SILENCES} - {"stalled_s", "stalled_now"} <= set(record)
+    part_of = {"stalled_s", "stalled_now", *record["neighbours"]}
+    assert {*USUAL, *SILENCES} - part_of <= set(record)
+    assert set(USUAL) & part_of == {"stalled_s", "stalled_now", *(each.name for each in fields(Neighbours))} - {
+        "previous_ended_s"
+    }
     assert {"unsent", "stalled_s", "stalled_now"} <= set(record["client_leg"])
     assert from_record(record) == told
 

@@ -28,6 +28,12 @@ from tests.peers.proxy import Line, Proxy
 
 T = TypeVar("T")
 ONE_SCENARIO_S = 150.0
+WARNINGS = frozenset(
+    {
+        *("keep_alive.late", "keep_alive.overdue", "keep_alive.risky", "ping.slow", "ping.unanswered"),
+        *("client.not_reading", "broker.not_reading", "client_id.contested", "proxy.lagging"),
+    }
+)
 QUICK = {"KAPROXY_LOG_LEVEL": "debug", "KAPROXY_TIMEOUTS_DRAIN": "1s"}
 
 
@@ -41,6 +47,7 @@ class Expected:
     closed_by: str | tuple[str, ...] | None = None
     close_how: str | tuple[str, ...] | None = None
     confidence: str | tuple[str, ...] | None = None
+    undecidable: str | None = None  # why no evidence can tell these causes (or roots) apart
 
     def differences(self, line: Line) -> list[str]:
         """Where a closing line says something else."""
@@ -66,6 +73,7 @@ class Scenario:
     play: Play
     expected: Expected
     needs: frozenset[str]
+    announced: bool | None = None  # does this drop announce itself; None: as its cause and root do
 
 
 class Stage:
@@ -149,6 +157,7 @@ class Outcome:
     """What came of a scenario."""
 
     line: Line = field(default_factory=dict)
+    warned: tuple[str, ...] = ()  # warnings of this client that stood in the log before its closing line
     faults: tuple[str, ...] = ()
     error: BaseException | None = None
     folder: Path = Path()
@@ -168,19 +177,39 @@ async def played(scenario: Scenario, folder: Path) -> Outcome:
             async with _stage(folder) as stage:
                 line = await scenario.play(stage)
                 faults = await stage.wind_down()
+                warned = tuple(name for one in stage.proxies for name in _warnings(one, line))
     except Exception as error:
         return Outcome(error=error, folder=folder)
-    return Outcome(line, tuple(faults), folder=folder)
+    return Outcome(line, warned, tuple(faults), folder=folder)
 
 
-async def all_played(scenarios: list[Scenario], folder: Path, at_once: int = 12) -> dict[str, Outcome]:
-    """Play many scenarios beside each other, `at_once` at a time."""
+def _warnings(running: Proxy, line: Line) -> list[str]:
+    """Names of the warnings before a closing line: those of its connection and client, and of the proxy itself."""
+    found, client_id = [], line.get("client_id")
+    for said in running.process.lines():
+        if said["event"] == "connection.closed" and said["conn_id"] == line["conn_id"]:
+            return found
+        of_client = said.get("conn_id") == line["conn_id"] or (client_id and said.get("client_id") == client_id)
+        if said["event"] in WARNINGS and (of_client or said["event"] == "proxy.lagging"):
+            found.append(said["event"])
+    return []
+
+
+async def all_played(
+    scenarios: list[Scenario],
+    folder: Path,
+    at_once: int = 12,
+    after: Callable[[Scenario, Outcome], None] = lambda *_: None,
+) -> dict[str, Outcome]:
+    """Play many scenarios beside each other, `at_once` at a time; `after` hears of each as it ends."""
     outcomes: dict[str, Outcome] = {}
     places_left = trio.CapacityLimiter(at_once)
 
     async def play(number: int, scenario: Scenario) -> None:
         async with places_left:
-            outcomes[scenario.name] = await played(scenario, folder / f"{number:03}")
+            outcome = await played(scenario, folder / f"{number:03}")
+            outcomes[scenario.name] = outcome
+            after(scenario, outcome)
 
     async with trio.open_nursery() as nursery:
         for number, scenario in enumerate(scenarios):
@@ -191,14 +220,20 @@ async def all_played(scenarios: list[Scenario], folder: Path, at_once: int = 12)
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(name: str, expected: Expected, *needs: str) -> Callable[[Play], Play]:
-    """Enter a function into the table of scenarios."""
+def scenario(
+    name: str,
+    expected: Expected,
+    *needs: str,
+    announced: bool | None = None,
+    table: dict[str, Scenario] = SCENARIOS,
+) -> Callable[[Play], Play]:
+    """Enter a function into a table of scenarios."""
 
     def enter(play: Play) -> Play:
-        assert name not in SCENARIOS, name
+        assert name not in table, name
         unheard = set(needs) - places.PARTS_NEEDED.keys()
         assert not unheard, unheard
-        SCENARIOS[name] = Scenario(name, play, expected, frozenset(needs))
+        table[name] = Scenario(name, play, expected, frozenset(needs), announced)
         return play
 
     return enter

@@ -1,4 +1,4 @@
-"""mosquitto, rumqttd and aedes, each in a process of its own on a port of its own.
+"""mosquitto, rumqttd, aedes and those of `more_brokers.py`, each in a process of its own on a port of its own.
 
 `async with broker("mosquitto", folder) as running:` waits until it accepts. Inside a network namespace the
 wait looks at the log instead of the port, since the port cannot be reached from here.
@@ -13,11 +13,11 @@ import re
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.peers import places
+from tests.peers import more_brokers, places
 from tests.peers.children import Child, child, until
 from tests.peers.netns import entered
 
@@ -109,7 +109,7 @@ def _aedes(host: str, port: int, folder: Path, options: dict[str, object]) -> li
     return [str(places.program("node")), script, str(port), str(timeout), str(limit), host]
 
 
-COMMANDS = {"mosquitto": _mosquitto, "rumqttd": _rumqttd, "aedes": _aedes}
+COMMANDS = {"mosquitto": _mosquitto, "rumqttd": _rumqttd, "aedes": _aedes, **more_brokers.COMMANDS}
 
 
 @asynccontextmanager
@@ -125,7 +125,11 @@ async def broker(
     """Start a broker and wait until it accepts. `options` are the broker's own settings."""
     port = port or places.free_port()
     command = COMMANDS[name](host, port, folder, options)
-    with child(command, folder / f"{name}-{port}.log", namespace=namespace) as process:
+    with ExitStack() as beside:
+        for helper in more_brokers.helpers(command):
+            beside.enter_context(child(helper, folder / f"{name}-{port}-helper.log", namespace=namespace))
+        log = folder / f"{name}-{port}.log"
+        process = beside.enter_context(child(command, log, namespace=namespace))
         running = Broker(name, host, port, process, namespace)
-        await until(f"{name} on port {port}", running.accepts, 20)
+        await until(f"{name} on port {port}", running.accepts, more_brokers.PATIENCE_S.get(name, 20))
         yield running

@@ -20,6 +20,11 @@ PARTS = ROOT / ".peers"
 HERE = Path(__file__).resolve().parent
 NODE_PACKAGES = PARTS / "node"
 GO_CLIENT = PARTS / "go" / "paho-golang"
+PYTHON_PEERS = PARTS / "python" / "bin"
+MOCHI = PARTS / "mochi" / "mochi"
+PAHO_C = PARTS / "c" / "paho-c"
+RUMQTTC = PARTS / "rumqttc" / "release" / "rumqttc-part"
+RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 FIRST_PORT, LAST_PORT = 20_000, 31_000
@@ -33,6 +38,17 @@ def program(name: str) -> str | None:
 def node_package(name: str) -> bool:
     """Is this Node package (or alias) installed under the parts, and Node there to run it?"""
     return program("node") is not None and (NODE_PACKAGES / "node_modules" / name).is_dir()
+
+
+@functools.cache
+def ejabberd_code() -> Path | None:
+    """The folder of ejabberd's compiled modules, where Debian keeps it."""
+    return next(iter(Path("/usr/lib").glob("*/ejabberd-*/ebin")), None)
+
+
+def java_jars(name: str) -> bool:
+    """Are the jars of this broker there, and a Java to run them?"""
+    return program("java") is not None and any((PARTS / "java" / name).glob("*.jar"))
 
 
 @functools.cache
@@ -56,6 +72,19 @@ PARTS_NEEDED: dict[str, Callable[[], bool]] = {
     "mqttjs 5.5.5": lambda: node_package("mqtt555"),
     "paho.mqtt.golang": GO_CLIENT.is_file,
     "network namespaces": namespaces,
+    # The rest is for the laboratory: `tests/peers/install lab`.
+    "rabbitmq": lambda: RABBITMQ.is_file() and program("epmd") is not None,
+    "ejabberd": lambda: program("erl") is not None and ejabberd_code() is not None,
+    "mochi": MOCHI.is_file,
+    "amqtt": (PYTHON_PEERS / "amqtt").is_file,
+    "hivemq": lambda: java_jars("hivemq"),
+    "moquette": lambda: java_jars("moquette"),
+    "mosquitto_sub": lambda: program("mosquitto_sub") is not None,
+    "paho.mqtt.golang 1.1.1": GO_CLIENT.with_name("paho-golang-1.1.1").is_file,
+    "paho.mqtt.golang 1.5.1": GO_CLIENT.with_name("paho-golang-1.5.1").is_file,
+    "paho-c": PAHO_C.is_file,
+    "rumqttc": RUMQTTC.is_file,
+    "asyncio clients": (PYTHON_PEERS / "amqtt").is_file,
 }
 
 

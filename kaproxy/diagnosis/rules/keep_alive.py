@@ -100,7 +100,7 @@ def _doubt(evidence: Evidence) -> str | None:
     """Why a silence in the window proves less than usual, as a sentence; None where it does not."""
     if not readable(evidence, Side.CLIENT):
         return "The client's bytes could not all be read; packets may have been missed."
-    known = profile_named(evidence.broker_profile).strong is None
+    known = profile_named(evidence.broker_profile).known
     keep_alive, high = keep_alive_of(evidence), strong_limit_high(evidence)
     if keep_alive <= TOO_SHORT_S and not known:
         return f"At Keep Alive {keep_alive} s and with the broker unknown, only a stated 0x8D would prove it."
