@@ -17,7 +17,9 @@ class Counts(StrEnum):
 
     PACKETS = "packets"  # a complete control packet from the client
     BYTES = "bytes"  # any byte from the client
-    BOTH_WAYS = "both_ways"  # any byte from the client, or a write of the broker's own (rumqttd)
+    BOTH_WAYS = (
+        "both_ways"  # a complete control packet from the client, or a write of the broker's own (rumqttd)
+    )
 
 
 class Rounding(StrEnum):

@@ -304,10 +304,10 @@ class ConnectionTracker:
 
     def counted_at(self) -> float:
         """When the last sign of life came that the broker's profile counts."""
-        if self.counts is Counts.PACKETS:
-            return self.up.packet_at
-        if self.counts is Counts.BYTES or self.up.byte_at > self.down.byte_at:
+        if self.counts is Counts.BYTES:
             return self.up.byte_at
+        if self.counts is Counts.PACKETS or self.up.packet_at > self.down.byte_at:
+            return self.up.packet_at
         return self.down.byte_at
 
     def _count_life(self, now: float) -> None:

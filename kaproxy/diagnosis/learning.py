@@ -54,19 +54,15 @@ def sure_expiry(evidence: Evidence, verdict: Verdict) -> Expiry | None:
     stated = evidence.disconnect_from_broker == _KEEP_ALIVE_TIMEOUT
     if not (stated or evidence.late_from_client or evidence.client_leg.fin_acked is False):
         return None
-    silences = (evidence.silence_s, evidence.silence_bytes_s, evidence.idle_s)
-    if not evidence.effective_keep_alive or None in silences:
+    if not evidence.effective_keep_alive or evidence.silence_s is None:
         return None
-    # a packet that crossed the broker's ending had not ended the silence: its bytes had not either
-    crossed = max(0.0, (evidence.silence_s or 0.0) - (evidence.silence_bytes_s or 0.0))
+    packets_s = evidence.silence_s
+    bytes_s = packets_s if evidence.silence_bytes_s is None else evidence.silence_bytes_s
     late = evidence.late_from_client
-    shift = crossed if late is not None and late.after_s <= 0 else 0.0
-    return Expiry(
-        evidence.effective_keep_alive,
-        evidence.silence_s or 0.0,
-        (evidence.silence_bytes_s or 0.0) + shift,
-        (evidence.idle_s or 0.0) + shift,
-    )
+    if late is not None and late.after_s <= 0:  # what crossed the broker's ending had ended no silence
+        bytes_s = packets_s
+    downlink_s = packets_s if evidence.downlink_idle_s is None else evidence.downlink_idle_s
+    return Expiry(evidence.effective_keep_alive, packets_s, bytes_s, min(packets_s, downlink_s))
 
 
 def likelihood(profile: BrokerProfile, expiries: list[Expiry]) -> float:
@@ -118,5 +114,3 @@ def fitting(expiries: list[Expiry]) -> tuple[str, ...]:
     if best == -math.inf:
         return ()
     return tuple(name for name, score in scores.items() if score >= best - math.log(FAR_BEHIND))
-
-

@@ -19,6 +19,9 @@ from queue import Empty, SimpleQueue
 
 _BATCH = 1 << 16
 _RETRY_S = 0.5
+#: Lines that come this shortly (s) after one another are written together: waking this thread for each would cost
+#: the relay more than the line.
+_GATHER_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class Sink:
         lines: list[bytes] = []
         size = 0
         item: bytes | _Order = self._queue.get()
+        if not self._closing:
+            time.sleep(_GATHER_S)
         while isinstance(item, bytes):
             lines.append(item)
             size += len(item)

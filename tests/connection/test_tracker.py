@@ -341,3 +341,11 @@ def test_a_silence_ends_where_the_broker_said_disconnect_not_where_its_leg_stopp
     play = Play(TIGHT).established("dev", 2, version=5).at(3.0).broker(builders.disconnect(0x8D))
     evidence = play.at(3.4).ends(Side.BROKER, Ending.RST).evidence()
     assert (evidence.silence_s, evidence.silence_counted_s) == (3.0, 3.0)
+
+
+def test_a_packet_that_trickles_in_is_no_sign_of_life_to_a_broker_that_counts_its_own_writes() -> None:
+    play, upload = Play(BOTH_WAYS).established("dev", 10), builders.publish("t", b"x" * 200)
+    for second in range(1, 15):
+        play.at(float(second)).client(upload[second - 1 : second])
+    evidence = play.at(15.0).ends(Side.BROKER).evidence()
+    assert (evidence.silence_counted_s, evidence.silence_bytes_s) == (15.0, 1.0)

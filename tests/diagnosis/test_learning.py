@@ -31,6 +31,7 @@ def expired(silence: float, late: float | None = 0.1, keep_alive: int = 10) -> E
         silence_bytes_s=silence,
         silence_counted_s=silence,
         idle_s=silence,
+        downlink_idle_s=silence,
         late_from_client=None if late is None else Late("PINGREQ", late),
     )
 
