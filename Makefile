@@ -28,6 +28,11 @@ check: $(READY)  ## lint, format, types, import rules, generated pages, Dockerfi
 bench: $(READY) peers  ## the budgets, as ratios against HAProxy on this machine
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: lab
+lab: $(READY) peers  ## every way to drop, with real brokers and clients: docs/accuracy.md; ARGS="--only text" plays some
+	@tests/peers/install lab
+	@$(BIN)/python -m tests.lab $(ARGS)
+
 .PHONY: docs
 docs: $(READY)  ## write the generated pages anew
 	@$(BIN)/python -m kaproxy.docs

@@ -393,7 +393,10 @@ class ConnectionTracker:
         at = self.first_ending_at
         if at is None or self.scene is None:
             return self.opened_at
-        return at - max(self.scene.silence_counted_s or 0.0, self.scene.ping_wait_s or 0.0)
+        since = at - max(self.scene.silence_counted_s or 0.0, self.scene.ping_wait_s or 0.0)
+        if self.before is not None and at - self.resumed_at < PAUSE_S:  # it may have ended with what came here late
+            since = min(since, self.resumed_at - self.before.silence)
+        return since
 
     def close(self, now: float, client_leg: LegFacts, broker_leg: LegFacts, relay: RelayFacts) -> Closed:
         """The connection is over: its evidence. The last call, exactly once."""

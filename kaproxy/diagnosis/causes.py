@@ -1,7 +1,7 @@
 """The catalogue of causes: what each means, what it takes to say it, what it is mistaken for, who acts and how.
 
 One row per cause; the rows of the roots are in `roots.py`, and `describe` finds the right one of both. The
-strings are the contract, so rows that no rule can reach yet stand here too, with `judged=False`. This file
+strings are the contract, so a row that no rule can reach yet stands here too, with `judged=False`. This file
 may not know how a rule decides.
 Read next: `roots.py`, then `manual.py`, which makes docs/causes.md of both.
 """
@@ -57,7 +57,9 @@ CAUSES: tuple[Row, ...] = (
         Owner.CLIENT_LIBRARY,
         "The broker expired the client, because nothing it counts came in 1.5 x Keep Alive.",
         "DISCONNECT 0x8D from the broker; or: the broker ended first, without a word, after a silence of the "
-        "client that lies in the broker's window, and no other connection took the client identifier.",
+        "client that lies in the broker's window (or in that of a broker that lowers the Keep Alive untold), and no "
+        "other connection took the client identifier. While the client does not read, what the broker sends is seen "
+        "late; the silence is then an upper bound.",
         "takeover, idle_cut, broker_closed, broker_shutdown; ping_timeout, where the client ended first.",
         "See what kept the client silent; a larger Keep Alive only hides it.",
         letter="c",
@@ -77,7 +79,8 @@ CAUSES: tuple[Row, ...] = (
         Cause.TAKEOVER,
         Owner.OPERATOR,
         "Another connection sent CONNECT with the same client identifier, so the broker closed this one.",
-        "DISCONNECT 0x8E; or: such a CONNECT passed here at most 1 s before the broker closed this connection.",
+        "DISCONNECT 0x8E; or: such a CONNECT passed here at most 1 s before the broker closed this connection. "
+        "Unstated it is settled only where nothing of the old client came in between and no others ended with it.",
         "keep_alive_timeout of a dead connection whose device reconnects at that moment; broker_closed, where the "
         "rival does not come through kaproxy.",
         "Compare the addresses: two clients with one identifier, or one that came back?",
@@ -86,8 +89,8 @@ CAUSES: tuple[Row, ...] = (
         Cause.PACKET_REJECTED,
         Owner.CLIENT_APP,
         "The broker closed because of a packet of the client.",
-        "DISCONNECT from the broker with a code that names a packet; or: bytes that are no control packet, and the "
-        "broker closing within a second of them.",
+        "DISCONNECT from the broker with a code that names a packet; or: the broker closing within a second of bytes "
+        "that are no control packet, of a part of a large packet, or of a packet that is unanswered or rare.",
         "broker_closed: without a code, a close just after a packet may be chance.",
         "Look at the last control packets in frames and at the broker's log.",
     ),
@@ -95,10 +98,10 @@ CAUSES: tuple[Row, ...] = (
         Cause.PACKET_UNACCEPTABLE,
         Owner.BROKER,
         "The client closed because of a packet of the broker.",
-        "The client's code names a packet, or it closes within a round trip of one, again and again.",
+        "DISCONNECT from the client with a code that names a packet; or: it closed within a second of bytes that "
+        "cannot be read, of part of a very large packet, or of the first PUBLISH after a long pause.",
         "client_disconnect_error, client_closed.",
         "Compare the packet with what the client announced in CONNECT.",
-        judged=False,
     ),
     Row(
         Cause.CONNECT_REFUSED,
@@ -121,7 +124,7 @@ CAUSES: tuple[Row, ...] = (
         Owner.OPERATOR,
         "The broker is going down.",
         "DISCONNECT 0x8B from the broker.",
-        "broker_closed of many connections at once: most brokers stop without a word.",
+        "broker_closed with root restart: most brokers stop without a word.",
         "Nothing to do if the stop was planned.",
     ),
     Row(
@@ -161,10 +164,11 @@ CAUSES: tuple[Row, ...] = (
         Cause.IDLE_CUT,
         Owner.PATH,
         "A box between cut the connection because it was idle.",
-        "Both directions idle for the same constant on several connections with different Keep Alive.",
+        "Both directions idle for the same constant on connections with different Keep Alive, or for a box's known "
+        "limit; or RST from the broker's side to the first packet after a pause that outlived one. The root is the "
+        "limit.",
         "keep_alive_timeout where the constant is 1.5 x Keep Alive by chance; broker_closed, broker_reset.",
         "Set Keep Alive well below the limit of the box.",
-        judged=False,
     ),
     Row(
         Cause.CLIENT_UNREACHABLE,
@@ -241,7 +245,6 @@ CAUSES: tuple[Row, ...] = (
         "A TLS alert, or a handshake that never completed.",
         "not_mqtt with root tls: TLS sent to a listener without it.",
         "Compare certificates, names and versions on both sides.",
-        judged=False,
     ),
     Row(
         Cause.PROXY_SHUTDOWN,

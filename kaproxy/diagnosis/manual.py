@@ -22,9 +22,6 @@ What kaproxy says of an ended connection: `cause` is what happened, `root` why, 
 far. The strings are a contract: added, never renamed. This page is generated from `kaproxy/diagnosis`; `kaproxy
 explain CAUSE` prints one section of it.
 
-Names marked *not yet judged* are reserved: no rule says them today. A connection they would fit gets a broader
-cause, or a cause without a root.
-
 ## Confidence
 
 Confidence covers the cause and, where one is given, the root.
@@ -37,7 +34,8 @@ Confidence covers the cause and, where one is given, the root.
 ## Not seen from here
 
 An acknowledgement means that a kernel took the bytes, not that an application read them. A takeover by a client
-that does not come through the same worker shows as `broker_closed`. A fault on the path behind a load balancer
+that does not come through the same worker shows as `broker_closed`, a process that ends between two packets as
+`client_closed`. A fault on the path behind a load balancer
 is only seen on the leg the balancer sits on. Without a configured `broker_profile` the window of all known brokers
 together is used.
 """

@@ -27,9 +27,13 @@ class BrokerProfile:
     keep_alive_max: int | None = (
         None  # a larger Keep Alive counts as this many seconds; 3.x clients are not told
     )
+    caps_zero: bool = False  # does a Keep Alive of 0 count as `keep_alive_max` too
+    counts_rest_above: int | None = None  # part of a packet counts while more bytes than this are to come
     strong: Window | None = None  # the part of `window` most brokers keep to; only for a union of brokers
     note: str = ""
-    learned: int = 0  # from how many of its own expiries this profile was learned; 0: it is a row of this table
+    learned: int = (
+        0  # from how many of its own expiries this profile was learned; 0: it is a row of this table
+    )
 
     @property
     def known(self) -> bool:
@@ -45,6 +49,7 @@ _ROWS = (
         "eclipse-mosquitto/mosquitto@v1.6.15:src/loop.c",
         sends_0x8d=False,
         closes_with="fin",
+        counts_rest_above=1000,
         connect_wait_s=(90.0, 91.5),
         note="WebSocket listeners look once a minute: up to 62 s late.",
     ),
@@ -55,6 +60,7 @@ _ROWS = (
         "eclipse-mosquitto/mosquitto@v2.0.20:src/keepalive.c; 2.0.11 measured up to 6 s late",
         sends_0x8d=False,
         closes_with="fin",
+        counts_rest_above=1000,
         connect_wait_s=(90.0, 97.5),
         note="Looks at all clients every 6 s and closes the expired ones in one batch. 2.0.12 to 2.0.15 refuse "
         "Keep Alive 0 of 3.x clients with CONNACK 2.",
@@ -66,6 +72,7 @@ _ROWS = (
         "eclipse-mosquitto/mosquitto@v2.0.22:src/keepalive.c",
         sends_0x8d=False,
         closes_with="fin",
+        counts_rest_above=1000,
         connect_wait_s=(90.0, 91.5),
         note="2.1 built without WebSockets: up to 6 s late (derived).",
     ),
@@ -169,6 +176,7 @@ _ROWS = (
         Window(late_s=4.1),
         "apache/artemis@main: MQTTProtocolHandler.java, RemotingServiceImpl.java",
         keep_alive_max=60,
+        caps_zero=True,
         sends_0x8d=False,
         connect_wait_s=(90.0, 94.5),
         note="Lowers Keep Alive 0 and above 60 to 60 by default; 3.x clients are never told.",
@@ -220,6 +228,7 @@ _ROWS = (
         Window(late_s=30.0),
         "docs.aws.amazon.com/iot (documentation only; not measured)",
         keep_alive_max=1200,
+        caps_zero=True,
         note="Keep Alive below 30 counts as 30, 0 and above 1200 as 1200.",
     ),
     BrokerProfile(
@@ -228,6 +237,7 @@ _ROWS = (
         Window(late_s=30.0),
         "MicrosoftDocs/azure-docs: iot-mqtt-connect-to-iot-hub.md (documentation only; not measured)",
         keep_alive_max=1177,
+        caps_zero=True,
         sends_0x8d=False,
         note="Closes after 1767 s at the latest, so a Keep Alive above 1177 is of no use.",
     ),
@@ -293,7 +303,27 @@ def _hull(windows: list[Window]) -> Window:
 
 def _rounding_up(window: Window, floored: bool) -> float:
     """What a window rounded otherwise may reach beyond the hull's rounding, seconds."""
-    return 0.5 if window.rounding is Rounding.NEAREST or (floored and window.rounding is Rounding.EXACT) else 0.0
+    return (
+        0.5 if window.rounding is Rounding.NEAREST or (floored and window.rounding is Rounding.EXACT) else 0.0
+    )
+
+
+def cap_matching(
+    name: str, keep_alive: int, silence_s: float, tolerance: tuple[float, float]
+) -> BrokerProfile | None:
+    """Whose silent cap on Keep Alive fits a silence (s): this broker's, or any where it is not known.
+
+    `tolerance`: seconds before and after the window of the cap.
+    """
+    early, late = tolerance
+    known = name in BROKER_PROFILES and name != "unknown"
+    for row in (BROKER_PROFILES[name],) if known else _ROWS:
+        cap = row.keep_alive_max
+        lowered = cap is not None and (keep_alive > cap or (row.caps_zero and not keep_alive))
+        limits = row.window.limits(cap or 0) if lowered else None
+        if limits and limits[0] - early <= silence_s <= limits[1] + late:
+            return row
+    return None
 
 
 def connect_waits(name: str) -> tuple[tuple[float, float], ...]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from kaproxy.connection.evidence import Evidence
+from kaproxy.connection.evidence import Evidence, Frame
 from kaproxy.connection.facts import Ending, LegFacts, Phase, Side
 from kaproxy.diagnosis.profiles import profile_named
+from kaproxy.mqtt.codes import PACKET_NAMES, PacketType
 
 #: Network and scheduling between the broker's clock and what is seen here, seconds (both sides of a window).
 EARLY_TOLERANCE_S = 0.2
@@ -93,10 +94,13 @@ def retransmitting(facts: LegFacts) -> bool:
 
 def perhaps_expired_unseen(evidence: Evidence) -> bool:
     """May the broker have expired the client, its ending still unread behind bytes the client does not take?"""
-    silent_s, low = evidence.silence_counted_s, evidence.limit_low_s
-    if silent_s is None or low is None or not backlogged(evidence.client_leg):
+    silent_s, low, facts = evidence.silence_counted_s, evidence.limit_low_s, evidence.client_leg
+    if silent_s is None or low is None or not (backlogged(facts) or facts.stalled_s >= _LONG_STALL_S):
         return False
     return silent_s >= low - EARLY_TOLERANCE_S
+
+
+_LONG_STALL_S = 1.0
 
 
 def all_acknowledged(facts: LegFacts) -> bool:
@@ -142,6 +146,30 @@ def stated_code(evidence: Evidence) -> tuple[int, str] | None:
 def received_in_silence(evidence: Evidence) -> int:
     """Control packets the broker sent during the client's last silence, PINGRESP and its DISCONNECT left out."""
     return max(0, evidence.downlink_in_silence - (evidence.first_disconnect == "broker"))
+
+
+def frames_from(evidence: Evidence, side: Side) -> list[Frame]:
+    """The flight recorder's entries of that side up to the first ending, oldest first."""
+    from_client = side is Side.CLIENT
+    return [each for each in evidence.frames if each.from_client == from_client and each.ago_s >= 0]
+
+
+def came_after(evidence: Evidence, kind: PacketType) -> bool:
+    """Did a control packet of this type come from the broker after the first ending?"""
+    late = evidence.late_from_broker
+    if late is not None and late.packet == PACKET_NAMES[kind]:
+        return True
+    after = (each for each in evidence.frames if not each.from_client and each.ago_s < 0)
+    return any(each.first_byte >> 4 == kind for each in after)
+
+
+def idle_both_ways(evidence: Evidence) -> bool:
+    """Had nothing passed either way for so long that a box may have cut it?"""
+    return evidence.idle_s is not None and evidence.idle_s >= LONG_IDLE_S
+
+
+#: Boxes on the path are not known to cut sooner, seconds.
+LONG_IDLE_S = 10.0
 
 
 def strong_limit_high(evidence: Evidence) -> float | None:

@@ -9,6 +9,7 @@ Read next: `manual.py`, which prints both catalogues.
 from __future__ import annotations
 
 from kaproxy.diagnosis.causes import CAUSE_ROWS, Row
+from kaproxy.diagnosis.limits import IDLE_LIMITS
 from kaproxy.diagnosis.roots_timing import KEEP_ALIVE_ROOTS, PING_ROOTS
 from kaproxy.diagnosis.verdict import Cause, Owner
 
@@ -17,7 +18,7 @@ _REJECTED = (
         "malformed",
         Owner.CLIENT_LIBRARY,
         "Bytes that are no valid control packet.",
-        "0x81, 0x8F, 0x90 or 0x99; or kaproxy cannot read them either, and the broker closes at once.",
+        "0x81, 0x8F, 0x90 or 0x99; or kaproxy finds them unreadable or odd, and the broker closes at once.",
         "A fault of the broker's reader, where kaproxy reads the packet well.",
         "Update the client library; look for threads that write to one connection.",
     ),
@@ -25,7 +26,7 @@ _REJECTED = (
         "protocol_violation",
         Owner.CLIENT_LIBRARY,
         "A valid packet at the wrong time, or with what the broker does not allow.",
-        "0x82, 0x94, 0x9A, 0x9B, 0x9E, 0xA1 or 0xA2.",
+        "0x82, 0x94, 0x9A, 0x9B, 0x9E, 0xA1 or 0xA2; or a second CONNECT or a broker's packet, and a close at once.",
         "malformed.",
         "Compare the packet with what CONNACK allowed.",
     ),
@@ -33,7 +34,7 @@ _REJECTED = (
         "too_large",
         Owner.CLIENT_APP,
         "A packet above the broker's maximum size.",
-        "0x95.",
+        "0x95; or the broker closed when part of a large packet had come, or just after by far the largest so far.",
         "keep_alive_timeout of a slow upload.",
         "Send smaller packets, or raise the broker's limit.",
     ),
@@ -49,7 +50,7 @@ _REJECTED = (
         "receive_maximum",
         Owner.CLIENT_LIBRARY,
         "More unacknowledged QoS 1 and 2 PUBLISH than the broker allowed.",
-        "0x93.",
+        "0x93; or it closed at once on a PUBLISH of a 5.0 client with 20 or more unacknowledged.",
         "quota.",
         "Obey Receive Maximum of CONNACK, also when resending after a reconnect.",
     ),
@@ -65,10 +66,9 @@ _REJECTED = (
         "not_authorized_suspected",
         Owner.OPERATOR,
         "The broker closes on a PUBLISH or SUBSCRIBE without a word, as 3.x brokers do when it is not allowed.",
-        "The same packet precedes the close on every connection of this client.",
+        "It closed within a second of one that was unanswered, or rare, and no other connection ended with it.",
         "malformed, too_large.",
         "Check the broker's access rules for this client.",
-        judged=False,
     ),
 )
 _REFUSED = (
@@ -171,27 +171,25 @@ _DISCONNECT = (
         "lifetime_limit",
         Owner.NOBODY,
         "The connection reached the age the broker allows.",
-        "0xA0.",
-        "idle_cut.",
+        "0xA0; or others ended at the same age, and this one was busy.",
+        "idle_cut, where it was idle; clients started together that end together.",
         "Reconnect; credentials with an end date do this.",
     ),
     Row(
         "slow_consumer",
         Owner.CLIENT_APP,
         "The broker gave up on a client that does not read.",
-        "The client leg stalled for long before the broker closed.",
-        "client_not_reading.",
+        "Bytes held for a client that did not read, while it still sent in time, and the broker closing.",
+        "keep_alive_timeout with client_not_reading: there it was silent too.",
         "Make the client read faster, or subscribe to less.",
-        judged=False,
     ),
     Row(
         "restart",
         Owner.OPERATOR,
-        "The broker restarted.",
-        "Many connections end at once and new dials are refused for a while.",
-        "A clock step at the broker.",
+        "The broker stopped, crashed or restarted.",
+        "Most of the worker's connections ended in that second, or the broker's host refuses dials since.",
+        "A clock step at the broker; keep_alive_timeout of many in one batch, each in the broker's window.",
         "Nothing to do if it was planned.",
-        judged=False,
     ),
     Row(
         "client_looks_fine",
@@ -200,47 +198,66 @@ _DISCONNECT = (
         "A recent packet from it, answered pings, a healthy leg.",
         "takeover by a client that does not come through kaproxy.",
         "Look in the broker's log.",
-        judged=False,
     ),
 )
 
 
-def _later(name: str, owner: Owner, meaning: str, advice: str) -> Row:
-    """A root that needs other connections, or later ones of the same client."""
-    return Row(
-        name,
-        owner,
-        meaning,
-        "Other connections, or later ones of this client.",
-        "The other roots of this cause.",
-        advice,
-        judged=False,
-    )
-
-
 _TAKEOVER = (
-    _later(
+    Row(
         "two_clients",
         Owner.OPERATOR,
         "Two live clients share one client identifier.",
+        "The CONNECTs differ in version, Keep Alive or Will; or they come from two addresses and the old side was "
+        "alive.",
+        "One client whose settings were changed, or that changed its network: there the old side is silent.",
         "Give each client an identifier of its own.",
     ),
-    _later(
+    Row(
         "reconnect_after_half_open",
         Owner.NOBODY,
         "The same client came back after its old connection had died.",
+        "The same settings, and the old side acknowledges nothing, or has been silent for over its Keep Alive.",
+        "two_clients.",
         "Nothing to do; see what killed the old one.",
     ),
-    _later(
+    Row(
         "same_host_duplicate",
         Owner.CLIENT_APP,
         "One host runs the client twice.",
+        "The same settings and address, and the old side was alive.",
+        "two_clients behind one address (NAT); a client that opened a new connection and kept the old one.",
         "Stop the second instance or object.",
     ),
 )
 _CLIENT_CLOSED = (
-    _later("process_exit", Owner.CLIENT_APP, "The client's process ended.", "See why it ended."),
-    _later("storm", Owner.CLIENT_APP, "The client reconnects in a storm.", "Add back-off to its reconnects."),
+    Row(
+        "process_exit",
+        Owner.CLIENT_APP,
+        "The client's process ended.",
+        "It closed in the middle of a packet of its own. A process that ends between packets looks like any close.",
+        "A library that gives up a write half-way.",
+        "See why it ended.",
+    ),
+    Row(
+        "storm",
+        Owner.CLIENT_APP,
+        "The client reconnects in a storm.",
+        "Six or more CONNECTs of this client identifier within a minute, and this connection lived 10 s at most.",
+        "packet_unacceptable: a packet of the broker that ends it each time.",
+        "Add back-off to its reconnects.",
+    ),
+)
+_IDLE_CUT = tuple(
+    Row(
+        limit.root,
+        Owner.PATH,
+        f"The idle limit of {limit.seconds} s: {limit.who}.",
+        f"{'RST to the first packet after a longer pause' if limit.forgets else 'Closed after just that idle time'}; "
+        f"the default is from: {limit.source}.",
+        "A limit of the same length that was configured elsewhere.",
+        f"Keep Alive well below {limit.seconds} s, or raise the limit.",
+    )
+    for limit in IDLE_LIMITS
 )
 
 #: The roots of each cause, by name; causes without roots are not in here.
@@ -255,8 +272,9 @@ ROOTS: dict[str, dict[str, Row]] = {
         Cause.NOT_MQTT: _STRANGERS,
         Cause.BROKER_DISCONNECT: _DISCONNECT,
         Cause.BROKER_SHUTDOWN: _DISCONNECT[2:3],
-        Cause.BROKER_CLOSED: _DISCONNECT[1:],
-        Cause.BROKER_RESET: _DISCONNECT[1:],
+        Cause.BROKER_CLOSED: _DISCONNECT,
+        Cause.BROKER_RESET: _DISCONNECT,
+        Cause.IDLE_CUT: _IDLE_CUT,
         Cause.CLIENT_CLOSED: _CLIENT_CLOSED,
         Cause.CLIENT_RESET: _CLIENT_CLOSED,
     }.items()

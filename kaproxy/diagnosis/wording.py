@@ -43,6 +43,30 @@ def seconds(value: float) -> str:
 _LONG_S = 1000.0
 
 
+def moment(value: float) -> str:
+    """A short time in milliseconds, a longer one in seconds: "0.4 ms", "13 ms", "1.2 s"."""
+    if value >= 1.0:
+        return seconds(value)
+    millis = value * 1000
+    return f"{millis:.1f}".removesuffix(".0") + " ms" if millis < _FINE_MS else f"{millis:.0f} ms"
+
+
+_FINE_MS = 10.0
+
+
+def held(unsent: int | None) -> str:
+    """Bytes held for a peer, as the start of a sentence."""
+    return counted(unsent, "byte") if unsent else "Bytes"
+
+
+def in_all(stalled_s: float) -> str:
+    """For how long a peer had not read, as the end of a sentence; nothing where only its kernel held them."""
+    return f", in all for {seconds(stalled_s)}" if stalled_s >= _STALLED_MATTERS_S else ""
+
+
+_STALLED_MATTERS_S = 0.001
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun: "1 byte", "2 bytes"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

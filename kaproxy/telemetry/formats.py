@@ -31,7 +31,9 @@ def json_line(fields: Fields) -> bytes:
 
 def logfmt_line(fields: Fields) -> bytes:
     """key=value pairs: nested keys joined with dots, lists as JSON, what is null left out."""
-    return (" ".join(f"{key}={_logfmt_value(value)}" for key, value in _flat(fields)) + "\n").encode(errors="backslashreplace")
+    return (" ".join(f"{key}={_logfmt_value(value)}" for key, value in _flat(fields)) + "\n").encode(
+        errors="backslashreplace"
+    )
 
 
 class ConsoleLine:

@@ -107,7 +107,7 @@ closed_within_1s | integer? | | 1 and up | | Connections of this worker that end
 [proxy]
 relay_dwell_max_ms | number | ms | | | Longest time kaproxy held a chunk.
 loop_lag_max_ms | number | ms | | | Longest time kaproxy's loop was late.
-loop_lag_recent_ms | number? | ms | | | The same since the last silence or oldest open PINGREQ began; left out where equal.
+loop_lag_recent_ms | number? | ms | | | The same since the last silence or open PINGREQ began; left out where equal.
 unreadable | table:unreadable? | | | | Where a direction stopped being understood.
 oddities | list? | | | | Things outside the standard that were seen and could be read.
 observer_error | text? | | | | The fault of kaproxy's own that ended the observation.

@@ -121,7 +121,7 @@ def test_causes_of_a_later_version_are_kept_as_they_are() -> None:
     )
     assert found.said.name == "gremlins / gone"
     assert found.said.ruled_out == ()
-    assert judged_anew(found) == "broker_closed (unclear)"
+    assert judged_anew(found) == "broker_closed / client_looks_fine (unclear)"
 
 
 def test_a_verdict_that_still_stands_is_not_told_twice() -> None:

@@ -4,11 +4,9 @@ import pytest
 
 from kaproxy.diagnosis import Cause, Confidence, diagnose
 from kaproxy.diagnosis.judge import first_finding
+from kaproxy.diagnosis.roots import ROOTS
 from kaproxy.diagnosis.rules import RULES
 from tests.diagnosis.cases import CASES, Case
-
-#: What no rule can say yet; the manual marks them.
-RESERVED = {Cause.PACKET_UNACCEPTABLE, Cause.IDLE_CUT, Cause.TLS_FAILED}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -21,8 +19,19 @@ def test_the_case_gets_its_verdict(case: Case) -> None:
         assert verdict.code == case.code
 
 
-def test_every_cause_that_is_judged_has_a_case() -> None:
-    assert {case.cause for case in CASES.values()} == set(Cause) - RESERVED
+def test_every_cause_has_a_case() -> None:
+    assert {case.cause for case in CASES.values()} == set(Cause)
+
+
+#: Limits are rows of one table, and kinds of strangers of another; one of each kind stands for all.
+ALIKE = {Cause.IDLE_CUT, Cause.NOT_MQTT}
+
+
+def test_every_root_in_the_catalogue_has_a_case() -> None:
+    said = {(case.cause, case.root) for case in CASES.values()}
+    told = {(cause, root) for cause, rows in ROOTS.items() if cause not in ALIKE for root in rows}
+    told.remove((Cause.BROKER_DISCONNECT, "client_looks_fine"))  # a code is reason enough
+    assert told <= said, sorted(map(str, told - said))
 
 
 def test_every_rule_decides_at_least_one_case() -> None:

@@ -204,6 +204,30 @@ def test_a_silent_expiry_or_ping_timeout_is_never_settled(evidence: Evidence) ->
         assert stated or verdict.confidence is not Confidence.SETTLED
 
 
+#: Causes that a close without a word only ever suggests.
+SUGGESTED = {
+    Cause.PACKET_REJECTED,
+    Cause.PACKET_UNACCEPTABLE,
+    Cause.IDLE_CUT,
+    Cause.BROKER_CLOSED,
+    Cause.BROKER_RESET,
+    Cause.CLIENT_CLOSED,
+    Cause.CLIENT_RESET,
+}
+
+
+@given(SOME)
+def test_a_trigger_a_crowd_or_a_box_is_never_settled_without_a_code(evidence: Evidence) -> None:
+    verdict = diagnose(replace(evidence, first_disconnect=None))
+    assert verdict.cause not in SUGGESTED or verdict.confidence is not Confidence.SETTLED
+
+
+@given(SOME)
+def test_an_unstated_takeover_is_not_settled_where_anything_else_happened(evidence: Evidence) -> None:
+    verdict = diagnose(replace(evidence, first_disconnect=None, closed_within_1s=3))
+    assert verdict.cause is not Cause.TAKEOVER or verdict.confidence is not Confidence.SETTLED
+
+
 @given(SOME)
 def test_what_kaproxy_ended_is_never_blamed_on_a_peer(evidence: Evidence) -> None:
     own = diagnose(evidence).cause in (Cause.PROXY_SHUTDOWN, Cause.PROXY_LIMIT, Cause.PROXY_ERROR)

@@ -120,9 +120,11 @@ def test_what_is_not_usual_is_told() -> None:
     record = recorded(told)
     part_of = {"stalled_s", "stalled_now", *record["neighbours"]}
     assert {*USUAL, *SILENCES} - part_of <= set(record)
-    assert set(USUAL) & part_of == {"stalled_s", "stalled_now", *(each.name for each in fields(Neighbours))} - {
-        "previous_ended_s"
-    }
+    assert set(USUAL) & part_of == {
+        "stalled_s",
+        "stalled_now",
+        *(each.name for each in fields(Neighbours)),
+    } - {"previous_ended_s"}
     assert {"unsent", "stalled_s", "stalled_now"} <= set(record["client_leg"])
     assert from_record(record) == told
 

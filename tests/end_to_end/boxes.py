@@ -27,6 +27,7 @@ backend out
   server there {host}:{there}
 """
 NOT_SETTLED = ("likely", "unclear")
+ONCE = "seen once, and three seconds are nobody's known limit: an end without a word looks the same"
 
 
 async def box(stage: Stage, there: Address, idle_ms: int) -> Address:
@@ -52,7 +53,9 @@ async def idle(wire: scripted.Wire) -> None:
 
 @scenario(
     "a box between client and proxy cuts after 3 s",
-    Expected(("idle_cut", "client_closed"), None, closed_by="client", confidence=NOT_SETTLED),
+    Expected(
+        ("idle_cut", "client_closed"), None, closed_by="client", confidence=NOT_SETTLED, undecidable=ONCE
+    ),
     "haproxy",
     "mosquitto",
 )
@@ -67,7 +70,11 @@ async def _client_side(stage: Stage) -> Line:
 @scenario(
     "a box between proxy and broker cuts after 3 s",
     Expected(
-        ("idle_cut", "broker_closed"), (None, "client_looks_fine"), closed_by="broker", confidence=NOT_SETTLED
+        ("idle_cut", "broker_closed"),
+        (None, "client_looks_fine"),
+        closed_by="broker",
+        confidence=NOT_SETTLED,
+        undecidable=ONCE,
     ),
     "haproxy",
     "mosquitto",
@@ -88,6 +95,7 @@ async def _broker_side(stage: Stage) -> Line:
         (None, "never_pinged", "pinged_late"),
         closed_by="broker",
         confidence=NOT_SETTLED,
+        undecidable="the box cuts in the very second in which the broker would expire the client",
     ),
     "haproxy",
     "mosquitto",

@@ -70,6 +70,7 @@ async def _killed_with_several(stage: Stage) -> Line:
         (None, "never_pinged"),
         closed_by="broker",
         confidence=NOT_SETTLED,
+        undecidable="killed in the very second in which it would have expired the client",
     ),
     "mosquitto",
 )
@@ -211,6 +212,7 @@ async def _reads_on(stage: Stage) -> Line:
         ("client_not_reading", "response_not_read", None),
         closed_by=("client", "broker"),
         confidence=NOT_SETTLED,
+        undecidable="the broker's end stands behind bytes that nobody takes, so nobody sees which end came first",
     ),
     "mosquitto",
 )

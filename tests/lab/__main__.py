@@ -1,6 +1,7 @@
 """`python -m tests.lab`: plays the catalogue, writes the page, and fails where a bar is missed.
 
-`--only TEXT` (repeatable) plays the scenarios whose names contain it, and then writes no page unless `--page` names one.
+`--only TEXT` (repeatable) plays the scenarios whose names contain it; no page is written then, unless
+`--page` names one.
 Read next: `table.py` for the catalogue.
 """
 
@@ -81,7 +82,9 @@ def _conclude(result: Score, took_s: float) -> None:
     for what in ("right cause", "right root", "warned before"):
         right, of = result.share(what)
         click.echo(f"{what}: {right} of {of}")
-    click.echo(f"wrong settled: {len(result.wrong_settled)}; not played: {len(result.skipped)}; {took_s:.0f} s")
+    click.echo(
+        f"wrong settled: {len(result.wrong_settled)}; not played: {len(result.skipped)}; {took_s:.0f} s"
+    )
     missed = result.missed_bars()
     for bar in missed:
         click.echo(f"BAR MISSED: {bar}", err=True)

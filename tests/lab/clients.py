@@ -23,7 +23,7 @@ MEETS = (
     ("golang 1.1.1", "aedes", ("fin", "rst")),
     ("golang 1.5.1", "mosquitto", ("fin", "rst")),
 )
-KEEP_ALIVE = 4
+KEEP_ALIVE = 5  # mosquitto_sub takes no less
 
 
 async def started(stage: Stage, name: str, address: Address, namespace: str | None = None) -> Child:

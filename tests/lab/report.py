@@ -58,7 +58,7 @@ def _confusion(score: Score) -> str:
     table = score.confusion()
     said = sorted({cause for row in table.values() for cause in row} | set(table))
     letters = {cause: f"{number}" for number, cause in enumerate(said, 1)}
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (f"{letters[cause]} `{cause}`", *(table[cause].get(other, "") for other in said))
         for cause in said
         if cause in table

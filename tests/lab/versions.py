@@ -22,10 +22,18 @@ ASKED = {
     "Java": ["java", "-version"],
 }
 DEBIAN = {"RabbitMQ": "rabbitmq-server", "ejabberd": "ejabberd", "paho C": "libpaho-mqtt1.3"}
-NODE = {"aedes": "aedes", "MQTT.js": "mqtt", "MQTT.js (timer fault)": "mqtt580", "MQTT.js (postpones)": "mqtt555"}
+NODE = {
+    "aedes": "aedes",
+    "MQTT.js": "mqtt",
+    "MQTT.js (timer fault)": "mqtt580",
+    "MQTT.js (postpones)": "mqtt555",
+}
 PYTHON = {"paho-python": "paho-mqtt", "rumqttd (in iotcore)": "iotcore"}
 PYTHON_PARTS = {"amqtt": "amqtt", "aiomqtt": "aiomqtt", "gmqtt": "gmqtt"}
-JARS = {"HiveMQ CE": ("hivemq", "hivemq-community-edition-embedded-*.jar"), "Moquette": ("moquette", "moquette-broker-*.jar")}
+JARS = {
+    "HiveMQ CE": ("hivemq", "hivemq-community-edition-embedded-*.jar"),
+    "Moquette": ("moquette", "moquette-broker-*.jar"),
+}
 
 
 def versions() -> dict[str, str]:

@@ -19,7 +19,17 @@ GO = {"golang 1.1.1": "paho-golang-1.1.1", "golang 1.5.1": "paho-golang-1.5.1"}
 
 
 def _mosquitto_sub(address: Address, client_id: str, keep_alive: int) -> list[str]:
-    command = [str(places.program("mosquitto_sub")), "-d", "-h", address[0], "-p", str(address[1])]
+    # Its words come when they are said, not when a buffer is full; `stdbuf` becomes the program.
+    command = [
+        "stdbuf",
+        "-oL",
+        str(places.program("mosquitto_sub")),
+        "-d",
+        "-h",
+        address[0],
+        "-p",
+        str(address[1]),
+    ]
     return [*command, "-i", client_id, "-k", str(keep_alive), "-t", "anything"]
 
 

@@ -83,6 +83,39 @@ class Hosts:
         chain = "add chain inet cut output { type filter hook output priority 0; policy drop; };"
         _in(self.far, str(places.program("nft")), f"add table inet cut; {chain}")
 
+    def lose_towards_far(self) -> None:
+        """Only what is sent to the far host is lost."""
+        chain = "add chain inet cut input { type filter hook input priority 0; policy drop; };"
+        _in(self.far, str(places.program("nft")), f"add table inet cut; {chain}")
+
+    def lose_data_towards_far(self) -> None:
+        """Bare acknowledgements still reach the far host; whatever carries bytes to it is lost."""
+        chain = "add chain inet cut input { type filter hook input priority 0; policy accept; };"
+        rule = "add rule inet cut input tcp flags & psh == psh drop;"
+        _in(self.far, str(places.program("nft")), f"add table inet cut; {chain} {rule}")
+
+    def lose_at_random(self, percent: int) -> None:
+        """So many of a hundred packets are lost, each way."""
+        rules = "add table inet cut; " + " ".join(
+            f"add chain inet cut {hook} {{ type filter hook {hook} priority 0; policy accept; }}; "
+            f"add rule inet cut {hook} numgen random mod 100 < {percent} drop;"
+            for hook in ("input", "output")
+        )
+        _in(self.far, str(places.program("nft")), rules)
+
+    def forget_flow(self, port: int) -> None:
+        """Packets from and to this port of the far host are lost from now on; its other flows live."""
+        rules = "add table inet gone; " + " ".join(
+            f"add chain inet gone {hook} {{ type filter hook {hook} priority 0; policy accept; }}; "
+            f"add rule inet gone {hook} tcp {which} {port} drop;"
+            for hook, which in (("input", "dport"), ("output", "sport"))
+        )
+        _in(self.far, str(places.program("nft")), rules)
+
+    def setting(self, namespace: str, name: str, value: str) -> None:
+        """A kernel setting of one host, as `net.ipv4.tcp_retries2`."""
+        _in(namespace, "sh", "-c", f"echo {value} > /proc/sys/{name.replace('.', '/')}")
+
     def reset(self, port: int) -> None:
         """A box on the path forgets its flows: the next packet towards `port` gets a reset for an answer."""
         chain = "add chain inet box input { type filter hook input priority 0; policy accept; };"

@@ -135,14 +135,20 @@ class Wire:
 
 @asynccontextmanager
 async def connected(
-    address: Address, *, namespace: str | None = None, receive_buffer: int | None = None
+    address: Address,
+    *,
+    namespace: str | None = None,
+    receive_buffer: int | None = None,
+    source: str | None = None,
 ) -> AsyncIterator[Wire]:
-    """A TCP connection to `address` from inside a namespace; nothing is sent yet."""
+    """A TCP connection to `address`, from inside a namespace, from the address `source`; nothing is sent yet."""
     with entered(namespace):
         sock = trio.socket.socket()
     with sock:
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source is not None:
+            await sock.bind((source, 0))
         await sock.connect(address)
         yield Wire(sock)
 
@@ -155,10 +161,12 @@ async def client(
     *,
     namespace: str | None = None,
     receive_buffer: int | None = None,
+    source: str | None = None,
     **connect: object,
 ) -> AsyncIterator[Wire]:
     """A client whose CONNECT was accepted. It sends nothing by itself, not even PINGREQ."""
-    async with connected(address, namespace=namespace, receive_buffer=receive_buffer) as wire:
+    where = {"namespace": namespace, "source": source}
+    async with connected(address, receive_buffer=receive_buffer, **where) as wire:
         await wire.send(builders.connect(client_id, keep_alive=keep_alive, **connect))  # type: ignore[arg-type]
         frame = await wire.expect(CONNACK)
         assert frame[1][1] == 0, f"refused with {frame[1][1]}"

@@ -2,7 +2,7 @@
 
 To add a rule, write a function `Evidence -> Finding | None` in the file of its theme and give it a line here,
 before every rule that would otherwise take its case. What a peer or kaproxy *stated* comes first, what the
-kernel stated next, what was measured after that, and what is left over last.
+kernel stated next, what was measured after that, then what others' endings tell, and what is left over last.
 Read next: the files in the order of this table.
 """
 
@@ -12,7 +12,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kaproxy.connection.evidence import Evidence
-from kaproxy.diagnosis.rules import dialing, endings, keep_alive, openings, own, pings, stated, takeover
+from kaproxy.diagnosis.rules import (
+    dialing,
+    endings,
+    keep_alive,
+    neighbours,
+    openings,
+    own,
+    pings,
+    stated,
+    takeover,
+    triggers,
+)
 from kaproxy.diagnosis.verdict import Finding
 
 
@@ -27,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     Rule("kaproxy ended it", own.proxy_ended),
     # what the peers stated
     Rule("the first bytes are another protocol", openings.not_mqtt),
+    Rule("TLS alert, or no end of the handshake", openings.tls_failed),
     Rule("CONNACK refused", stated.connect_refused),
     Rule("DISCONNECT 0x8E", takeover.stated),
     Rule("DISCONNECT 0x8D from the broker", keep_alive.stated),
@@ -52,6 +64,16 @@ RULES: tuple[Rule, ...] = (
     Rule("PINGRESP held for a client that does not read", pings.held_back),
     Rule("closed at its ping timer although answered", pings.answered),
     Rule("closed on bytes that cannot be read", endings.malformed),
+    Rule("the silence is in the window of a broker that lowers Keep Alive untold", keep_alive.below_a_cap),
+    Rule("kaproxy itself stood still", endings.kaproxy_was_late),
+    # what others tell
+    Rule("the broker's other connections ended too, or it refuses dials", neighbours.restart),
+    Rule("the broker closed on a packet", triggers.rejected),
+    Rule("the client closed on a packet", triggers.unacceptable),
+    Rule("idle both ways for a box's limit", neighbours.idle_cut),
+    Rule("RST to the first packet after a pause", neighbours.forgotten),
+    Rule("others ended at the same age", neighbours.lifetime),
+    Rule("the client did not read for long", neighbours.slow_consumer),
     # what is left over
     Rule("the broker ended it", endings.broker),
     Rule("the client ended it", endings.client),

@@ -11,13 +11,15 @@ from kaproxy.diagnosis.reading import (
     DELAY_MATTERS_S,
     all_acknowledged,
     backlogged,
+    came_after,
     not_taking,
     own_delay,
     perhaps_expired_unseen,
     retransmitting,
 )
-from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner
-from kaproxy.diagnosis.wording import beaten, counted, seconds
+from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner, weaker
+from kaproxy.diagnosis.wording import beaten, counted, held, in_all, seconds
+from kaproxy.mqtt.codes import PacketType
 
 _SILENT = f"{Cause.PING_TIMEOUT}/broker_silent"
 _UNREAD = f"{Cause.PING_TIMEOUT}/response_not_read"
@@ -25,6 +27,11 @@ EXPIRED_UNSEEN = "The broker may have expired it before, unseen behind the bytes
 #: No sane ping timer is shorter, seconds; nor than three times the slowest answer so far.
 SANE_LIMIT_S = 1.0
 _SANE_ANSWERS = 3.0
+#: kaproxy's own delay from this part of the wait on explains all of it.
+_WHOLE_WAIT = 0.9
+#: An answer that took this long (ms), and about the longest so far, shows a broker that gets slower.
+_SLOW_MS = 1000.0
+_GROWN = 0.9
 
 
 def find_root(evidence: Evidence) -> Finding:
@@ -34,6 +41,7 @@ def find_root(evidence: Evidence) -> Finding:
         or _behind_a_backlog(evidence)
         or _impatient(evidence)
         or _path_to_broker(evidence)
+        or _slow(evidence)
         or _broker_took_it(evidence)
         or _nameless("Whether the PINGREQ reached the broker's host is not known.")
     )
@@ -45,7 +53,7 @@ def read_in_time(evidence: Evidence) -> Finding:
     if backlog is not None:
         return backlog
     if retransmitting(evidence.client_leg):
-        return _on_the_way_back()
+        return _on_the_way_back(evidence)
     if evidence.client_leg.ending is Ending.RST:
         return Finding(
             Cause.PING_TIMEOUT,
@@ -72,9 +80,8 @@ def _delayed(evidence: Evidence) -> Finding | None:
     return Finding(
         Cause.PING_TIMEOUT,
         (f"kaproxy itself was up to {seconds(delay)} late, which covers much of the wait.",),
-        Confidence.UNCLEAR,
-        owner=Owner.PROXY,
-        advice="Give kaproxy more CPU before looking at client or broker.",
+        Confidence.LIKELY if delay >= _WHOLE_WAIT * wait else Confidence.UNCLEAR,
+        root="proxy_delayed",
         would_settle="The same with kaproxy less loaded: see loop_lag_max_ms and relay_dwell_max_ms.",
     )
 
@@ -85,9 +92,8 @@ def _behind_a_backlog(evidence: Evidence) -> Finding | None:
     if not backlogged(leg):
         return None
     if not not_taking(leg):
-        return _on_the_way_back()
-    held = counted(leg.unsent, "byte") if leg.unsent else "Bytes"
-    because = f"{held} were held here that the client did not take, in all for {seconds(leg.stalled_s)}."
+        return _on_the_way_back(evidence)
+    because = f"{held(leg.unsent)} were held here that the client did not take{in_all(leg.stalled_s)}."
     expired = perhaps_expired_unseen(evidence)
     return Finding(
         Cause.PING_TIMEOUT,
@@ -99,13 +105,15 @@ def _behind_a_backlog(evidence: Evidence) -> Finding | None:
     )
 
 
-def _on_the_way_back() -> Finding:
+def _on_the_way_back(evidence: Evidence) -> Finding:
+    passed_on = not evidence.pings_open
+    among = "the PINGRESP was among them" if passed_on else "PINGRESP may be lost among them"
     return Finding(
         Cause.PING_TIMEOUT,
-        ("Bytes for the client went unacknowledged and were sent again: PINGRESP may be lost among them.",),
-        Confidence.UNCLEAR,
-        owner=Owner.PATH,
-        advice="Look at the path from kaproxy to the client.",
+        (f"Bytes for the client went unacknowledged and were sent again: {among}.",),
+        Confidence.LIKELY if passed_on else Confidence.UNCLEAR,
+        root="response_lost",
+        ruled_out=(beaten(_SILENT, "the broker answered"),) if passed_on else (),
         would_settle="A capture on the client's side.",
     )
 
@@ -142,12 +150,33 @@ def _path_to_broker(evidence: Evidence) -> Finding | None:
     )
 
 
+def _slow(evidence: Evidence) -> Finding | None:
+    """It answered after the client had gone, or had answered slower and slower."""
+    last, slowest = evidence.ping_rtt_last_ms or 0.0, evidence.ping_rtt_max_ms or 0.0
+    stated = evidence.first_disconnect == "client"
+    if came_after(evidence, PacketType.PINGRESP):
+        because, confidence = "PINGRESP came, after the client had gone.", Confidence.SETTLED
+    elif last >= max(_SLOW_MS, _GROWN * slowest):
+        because, confidence = f"The last answer before took {seconds(last / 1000)}.", Confidence.UNCLEAR
+    else:
+        return None
+    return Finding(
+        Cause.PING_TIMEOUT,
+        (because,),
+        confidence if stated else weaker(confidence, Confidence.LIKELY),
+        root="broker_slow",
+        ruled_out=(beaten(_UNREAD, "nothing was held for it"),),
+        would_settle=None
+        if confidence is Confidence.SETTLED and stated
+        else "The broker's load at this time.",
+    )
+
+
 def _broker_took_it(evidence: Evidence) -> Finding | None:
     """The broker's kernel has everything, or its window is closed: its process is at fault."""
     leg = evidence.broker_leg
     if not_taking(leg):
-        held = counted(leg.unsent, "byte") if leg.unsent else "Bytes"
-        because = f"{held} for the broker were held here, because it did not read."
+        because = f"{held(leg.unsent)} for the broker were held here, because it did not read."
     elif all_acknowledged(leg):
         because = "The broker's kernel had acknowledged the PINGREQ, and no PINGRESP came."
     else:

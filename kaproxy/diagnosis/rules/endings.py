@@ -7,17 +7,30 @@ from __future__ import annotations
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, Side
-from kaproxy.diagnosis.reading import closed_first, keep_alive_of, own_delay, perhaps_expired_unseen, readable
+from kaproxy.diagnosis.reading import (
+    backlogged,
+    closed_first,
+    established,
+    idle_both_ways,
+    keep_alive_of,
+    own_delay,
+    perhaps_expired_unseen,
+    readable,
+    retransmitting,
+)
 from kaproxy.diagnosis.rules.answer_roots import EXPIRED_UNSEEN
 from kaproxy.diagnosis.rules.keep_alive import in_window
+from kaproxy.diagnosis.rules.neighbours import broker_cause
 from kaproxy.diagnosis.rules.openings import AT_ONCE_S
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner, RuledOut
 from kaproxy.diagnosis.wording import beaten, seconds
 
 #: A client or broker may lose patience with kaproxy from here on, seconds.
 OWN_DELAY_S = 1.0
-_LONG_IDLE_S = 10.0
 _MANY = 5
+#: So many CONNECTs within a minute, of connections no longer than this (s), are a storm.
+STORM_CONNECTS = 6
+_SHORT_LIFE_S = 10.0
 
 
 def malformed(evidence: Evidence) -> Finding | None:
@@ -43,13 +56,14 @@ def broker(evidence: Evidence) -> Finding | None:
     """The broker ended it, and why is not seen."""
     if not closed_first(evidence, Side.BROKER):
         return None
-    cause = Cause.BROKER_RESET if evidence.close_how == Ending.RST else Cause.BROKER_CLOSED
-    if own_delay(evidence) >= OWN_DELAY_S:
-        return _kaproxy_was_late(evidence, cause)
+    fine = _looks_fine(evidence)
+    reset = evidence.close_how == Ending.RST
     return Finding(
-        cause,
+        broker_cause(evidence),
         (*_last(evidence), *_idle(evidence), *_crowd(evidence), *_blind(evidence), *_no_blame(evidence)),
         Confidence.UNCLEAR,
+        root="client_looks_fine" if fine else None,
+        owner=Owner.NOBODY if reset else None,
         ruled_out=(*_not_keep_alive(evidence), *_not_idle(evidence)),
         would_settle=_settled_by(evidence, "broker"),
     )
@@ -61,20 +75,60 @@ def client(evidence: Evidence) -> Finding | None:
         return None
     reset = evidence.close_how == Ending.RST
     cause = Cause.CLIENT_RESET if reset else Cause.CLIENT_CLOSED
-    if own_delay(evidence) >= OWN_DELAY_S:
-        return _kaproxy_was_late(evidence, cause)
+    root, told = _why_it_left(evidence)
     expired = (EXPIRED_UNSEEN,) if perhaps_expired_unseen(evidence) else ()
     return Finding(
         cause,
-        (*_last(evidence), *expired, *_idle(evidence), *_blind(evidence), *_no_blame(evidence)),
-        Confidence.UNCLEAR if reset or expired or _idle_both(evidence) else Confidence.LIKELY,
+        (*_last(evidence), *told, *expired, *_idle(evidence), *_blind(evidence), *_no_blame(evidence)),
+        Confidence.UNCLEAR
+        if reset or expired or root == "process_exit" or idle_both_ways(evidence)
+        else Confidence.LIKELY,
+        root=root,
         ruled_out=(*_not_ping(evidence), *_not_idle(evidence)),
         would_settle=_settled_by(evidence, "client"),
     )
 
 
-def _kaproxy_was_late(evidence: Evidence, cause: Cause) -> Finding:
+def _why_it_left(evidence: Evidence) -> tuple[str | None, tuple[str, ...]]:
+    """It connects again and again, or it went in the middle of a packet."""
+    others, partial = evidence.neighbours, evidence.partial_from_client
+    short = evidence.duration_s <= _SHORT_LIFE_S
+    if others is not None and others.connects_1m >= STORM_CONNECTS and short:
+        last = others.previous_ended_s
+        gap = f", {seconds(last)} after the last one ended" if last is not None else ""
+        return "storm", (
+            f"This was CONNECT number {others.connects_1m} of that client within a minute{gap}.",
+        )
+    if partial is not None and partial.size is not None:
+        return "process_exit", (
+            "A library does not close in the middle of a packet, so its process may have ended.",
+        )
+    return None, ()
+
+
+def _looks_fine(evidence: Evidence) -> bool:
+    """Is there nothing to be seen that the client did wrong, or that another explanation needs?"""
+    silent_s, keep_alive = evidence.silence_s, keep_alive_of(evidence)
+    readable_both = readable(evidence, Side.CLIENT) and readable(evidence, Side.BROKER)
+    if not established(evidence) or not readable_both or silent_s is None or idle_both_ways(evidence):
+        return False
+    in_time = not evidence.late_gaps and (not keep_alive or silent_s <= keep_alive)
+    answered = not evidence.pings_open or (evidence.ping_wait_s or 0.0) < OWN_DELAY_S
+    leg = evidence.client_leg
+    healthy = not backlogged(leg) and not retransmitting(leg) and evidence.partial_from_client is None
+    return in_time and answered and healthy and not evidence.oddities
+
+
+def kaproxy_was_late(evidence: Evidence) -> Finding | None:
     """kaproxy stood still for so long that the peer may have lost patience with it, and no time here can be trusted."""
+    if own_delay(evidence) < OWN_DELAY_S:
+        return None
+    if closed_first(evidence, Side.BROKER):
+        cause = broker_cause(evidence)
+    elif closed_first(evidence, Side.CLIENT):
+        cause = Cause.CLIENT_RESET if evidence.close_how == Ending.RST else Cause.CLIENT_CLOSED
+    else:
+        return None
     delay = seconds(own_delay(evidence))
     return Finding(
         cause,
@@ -108,12 +162,8 @@ def _last(evidence: Evidence) -> tuple[str, ...]:
     return ("No DISCONNECT.",)
 
 
-def _idle_both(evidence: Evidence) -> bool:
-    return evidence.idle_s is not None and evidence.idle_s >= _LONG_IDLE_S
-
-
 def _idle(evidence: Evidence) -> tuple[str, ...]:
-    if not _idle_both(evidence):
+    if not idle_both_ways(evidence):
         return ()
     idle = seconds(evidence.idle_s or 0.0)
     return (f"Nothing had passed either way for {idle}, so a box with that idle limit (idle_cut) fits too.",)
@@ -167,6 +217,6 @@ def _not_ping(evidence: Evidence) -> tuple[RuledOut, ...]:
 
 
 def _settled_by(evidence: Evidence, who: str) -> str:
-    if _idle_both(evidence):
+    if idle_both_ways(evidence):
         return f"The {who}'s log; for idle_cut, other connections with the same idle time."
     return f"The {who}'s log at this time."

@@ -9,19 +9,27 @@ from dataclasses import replace
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, Side
+from kaproxy.diagnosis.limits import matching_limit
 from kaproxy.diagnosis.profiles import profile_named
 from kaproxy.diagnosis.reading import (
+    DELAY_MATTERS_S,
     EARLY_TOLERANCE_S,
     LATE_TOLERANCE_S,
+    Life,
+    client_life,
     closed_first,
     established,
+    idle_both_ways,
     keep_alive_of,
     own_delay,
     readable,
     received_in_silence,
+    retransmitting,
     strong_limit_high,
 )
-from kaproxy.diagnosis.rules.silence_roots import Root, delayed_by_kaproxy, find_root
+from kaproxy.diagnosis.rules.excused import broker_not_reading, cap, capped, unanswered_for_long
+from kaproxy.diagnosis.rules.root import Root
+from kaproxy.diagnosis.rules.silence_roots import delayed_by_kaproxy, find_root
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner, RuledOut, weaker
 from kaproxy.diagnosis.wording import beaten, counted, seconds, silence
 
@@ -56,6 +64,21 @@ def silent(evidence: Evidence) -> Finding | None:
     return _finding(evidence, root, because, confidence)
 
 
+def below_a_cap(evidence: Evidence) -> Finding | None:
+    """The broker ended it without a word, before its limit, where a broker that lowers Keep Alive untold does."""
+    if not closed_first(evidence, Side.BROKER) or not established(evidence) or in_window(evidence):
+        return None
+    whose = cap(evidence)
+    if whose is None:
+        return None
+    gone = find_root(evidence) if client_life(evidence) is Life.GONE else None
+    root = gone if gone is not None and gone.name else capped(evidence, whose)
+    boxed = _perhaps_a_box(evidence)
+    doubts = (boxed,) if boxed else ()
+    sure = Confidence.UNCLEAR if boxed or whose.name != evidence.broker_profile else Confidence.LIKELY
+    return _finding(evidence, root, (silence(evidence), *doubts), sure)
+
+
 def in_window(evidence: Evidence) -> bool:
     """Does the counted silence lie in the broker's window, with what network and kaproxy may add to it?"""
     silent_s, low, high = evidence.silence_counted_s, evidence.limit_low_s, evidence.limit_high_s
@@ -71,8 +94,8 @@ def _seen_late(evidence: Evidence) -> float:
     What is held for a broker that does not read reaches it later; and while a client does not read, kaproxy
     does not read the broker, so that its ending, or writes that it counts itself, are seen later.
     """
-    stalled = max(evidence.broker_leg.stalled_s, evidence.client_leg.stalled_s)
-    return min(evidence.relay.dwell_max_s, stalled)
+    held = min(evidence.relay.dwell_max_s, evidence.broker_leg.stalled_s)
+    return max(held, evidence.client_leg.stalled_s)
 
 
 def _early_by(evidence: Evidence) -> float | None:
@@ -85,21 +108,55 @@ def _early_by(evidence: Evidence) -> float | None:
 
 
 def _premature(evidence: Evidence, said: str, early: float) -> Finding:
-    """0x8D before the limit: stated, so settled; whose limit it was is not seen."""
-    return Finding(
-        Cause.KEEP_ALIVE_TIMEOUT,
-        (said, silence(evidence), f"That is {seconds(early)} early."),
-        Confidence.SETTLED,
-        owner=Owner.BROKER,
-        advice="Look for a lower maximum Keep Alive in the broker's configuration, then for a step of its clock.",
-        would_settle="The broker's maximum Keep Alive, or its log.",
-    )
+    """0x8D before the limit: stated, so the cause is settled; the root is what made it early for the broker."""
+    root = _early_root(evidence, early)
+    because = (said, silence(evidence), f"That is {seconds(early)} early.")
+    return _finding(evidence, root, because, Confidence.SETTLED)
+
+
+def _early_root(evidence: Evidence, early: float) -> Root:
+    delay = own_delay(evidence)
+    if delay >= max(early, DELAY_MATTERS_S):
+        told = (
+            f"kaproxy itself was up to {seconds(delay)} late, so the broker may have seen a longer silence."
+        )
+        return Root(
+            "proxy_delayed", (told,), Confidence.UNCLEAR, would_settle="The same with kaproxy less loaded."
+        )
+    if retransmitting(evidence.broker_leg):
+        lost = "Bytes from the client were not acknowledged by the broker's kernel and sent again."
+        return Root(None, (lost,), owner=Owner.PATH, advice="Look at the path from kaproxy to the broker.")
+    unread = broker_not_reading(evidence) or unanswered_for_long(evidence)
+    if unread is not None:
+        return unread
+    whose = cap(evidence)
+    if whose is not None:
+        return capped(evidence, whose)
+    return Root("broker_premature", would_settle="The broker's maximum Keep Alive, or a step of its clock.")
 
 
 def _doubt(evidence: Evidence) -> str | None:
     """Why a silence in the window proves less than usual, as a sentence; None where it does not."""
     if not readable(evidence, Side.CLIENT):
         return "The client's bytes could not all be read; packets may have been missed."
+    return _not_surely_that_broker(evidence) or _gone_itself(evidence) or _perhaps_a_box(evidence)
+
+
+def _gone_itself(evidence: Evidence) -> str | None:
+    if evidence.neighbours is None or not evidence.neighbours.dials_refused:
+        return None
+    return "Its host refused dials just then, so the broker may have stopped (broker_closed/restart)."
+
+
+def _perhaps_a_box(evidence: Evidence) -> str | None:
+    idle_s = evidence.idle_s or 0.0
+    limit = matching_limit(idle_s) if idle_both_ways(evidence) else None
+    if limit is None:
+        return None
+    return f"Nothing passed either way for {seconds(idle_s)}; a box cuts there too (idle_cut): {limit.who}."
+
+
+def _not_surely_that_broker(evidence: Evidence) -> str | None:
     known = profile_named(evidence.broker_profile).known
     keep_alive, high = keep_alive_of(evidence), strong_limit_high(evidence)
     if keep_alive <= TOO_SHORT_S and not known:

@@ -36,6 +36,19 @@ def not_mqtt(evidence: Evidence) -> Finding | None:
     )
 
 
+def tls_failed(evidence: Evidence) -> Finding | None:
+    """A TLS alert, or an ending in the handshake."""
+    told = evidence.close_how == "tls_alert"
+    if evidence.closed_by == "proxy" or not (told or evidence.phase is Phase.TLS):
+        return None
+    return Finding(
+        Cause.TLS_FAILED,
+        ("It sent an alert." if told else "The handshake was not complete.",),
+        Confidence.SETTLED if told else Confidence.LIKELY,
+        would_settle=None if told else "The peer's log: certificates, names and versions.",
+    )
+
+
 def probe(evidence: Evidence) -> Finding | None:
     """Came, sent nothing, left at once."""
     silent = evidence.client_id is None and not evidence.bytes_from_client

@@ -10,7 +10,14 @@ from dataclasses import replace
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, Side
 from kaproxy.diagnosis.clients import SHORTEST_WAIT_S, LimitMatch, matching_limit, own_timer_match
-from kaproxy.diagnosis.reading import backlogged, closed_first, established, readable, received_in_silence
+from kaproxy.diagnosis.reading import (
+    backlogged,
+    closed_first,
+    established,
+    readable,
+    received_in_silence,
+    retransmitting,
+)
 from kaproxy.diagnosis.rules.answer_roots import find_root, read_in_time
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, RuledOut, weaker
 from kaproxy.diagnosis.wording import beaten, seconds
@@ -108,13 +115,15 @@ def answered(evidence: Evidence) -> Finding | None:
     ago = evidence.ping_ago_s
     if not _left_wordless(evidence) or evidence.pings_open or not evidence.pingresps or ago is None:
         return None
-    unread = evidence.close_how == Ending.RST
-    if unread and not received_in_silence(evidence):
+    unread, lost = evidence.close_how == Ending.RST, retransmitting(evidence.client_leg)
+    if unread and not lost and not received_in_silence(evidence):
         return None
-    match = own_timer_match(ago, (evidence.effective_keep_alive, evidence.keep_alive), any_limit=unread)
+    keep_alives = (evidence.effective_keep_alive, evidence.keep_alive)
+    match = own_timer_match(ago, keep_alives, any_limit=unread or lost)
     if match is None:
         return None
     root = read_in_time(evidence)
+    sure = Confidence.LIKELY if lost and readable(evidence, Side.BROKER) else Confidence.UNCLEAR
     return replace(
         root,
         because=(
@@ -122,7 +131,7 @@ def answered(evidence: Evidence) -> Finding | None:
             _matched(match),
             *root.because,
         ),
-        confidence=Confidence.UNCLEAR,
+        confidence=weaker(sure, root.confidence),
         would_settle=f"The next drop {seconds(match.low_s)} after a PINGREQ too, or the client's log.",
     )
 

@@ -7,13 +7,13 @@ and how it had pinged before. A root is only named where its nearest look-alike 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Side
 from kaproxy.diagnosis.clients import late_pinger
 from kaproxy.diagnosis.reading import (
     DELAY_MATTERS_S,
+    LATE_TOLERANCE_S,
     Life,
     all_acknowledged,
     client_life,
@@ -23,8 +23,10 @@ from kaproxy.diagnosis.reading import (
     readable,
     received_in_silence,
 )
-from kaproxy.diagnosis.verdict import Cause, Confidence, Owner, RuledOut
-from kaproxy.diagnosis.wording import beaten, counted, seconds
+from kaproxy.diagnosis.rules.excused import broker_not_reading, server_keep_alive_ignored, upload_starved
+from kaproxy.diagnosis.rules.root import Root
+from kaproxy.diagnosis.verdict import Cause, Confidence, Owner
+from kaproxy.diagnosis.wording import beaten, counted, held, in_all, moment, seconds
 
 _SETTLED, _LIKELY, _UNCLEAR = Confidence.SETTLED, Confidence.LIKELY, Confidence.UNCLEAR
 _HUNG = f"{Cause.KEEP_ALIVE_TIMEOUT}/client_hung"
@@ -35,19 +37,8 @@ _FACTOR = 1.5  # 3.1.2-22
 #: A gap survived this close (s, or as a part of the limit) to the limit shows a client that pings at it.
 CLOSE_SHAVE_S = 0.5
 CLOSE_SHAVE_FACTOR = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A root with its reasons; `name` None where none can be told from its look-alikes."""
-
-    name: str | None
-    because: tuple[str, ...] = ()
-    confidence: Confidence = _LIKELY
-    owner: Owner | None = None
-    ruled_out: tuple[RuledOut, ...] = ()
-    would_settle: str | None = None
-    advice: str | None = None
+#: A client that reads the broker's FIN closes within this time, seconds.
+AT_ONCE_S = 0.3
 
 
 def find_root(evidence: Evidence) -> Root:
@@ -69,16 +60,20 @@ def delayed_by_kaproxy(evidence: Evidence) -> Root | None:
 
     A client that exceeds its Keep Alive by more than that delay is late on its own account (3.1.2-20).
     """
-    delay, silent_s = own_delay(evidence), evidence.silence_counted_s or 0.0
-    if delay < DELAY_MATTERS_S or silent_s - delay > keep_alive_of(evidence):
+    delay, silent_s, keep_alive = (
+        own_delay(evidence),
+        evidence.silence_counted_s or 0.0,
+        keep_alive_of(evidence),
+    )
+    if delay < DELAY_MATTERS_S or silent_s - delay > keep_alive:
         return None
     return Root(
-        None,
+        "proxy_delayed",
         (f"kaproxy itself was up to {seconds(delay)} late, which covers the lateness.",),
-        _UNCLEAR,
-        owner=Owner.PROXY,
+        _LIKELY
+        if delay >= keep_alive
+        else _UNCLEAR,  # within a Keep Alive any client in time has sent something
         would_settle="The same with kaproxy less loaded: see loop_lag_max_ms and relay_dwell_max_ms.",
-        advice="Give kaproxy more CPU before looking at client or broker.",
     )
 
 
@@ -110,9 +105,9 @@ def _came_late(evidence: Evidence) -> Root | None:
 
 
 def _how_late(evidence: Evidence, packet: str, after_s: float, gap: float) -> str:
-    when = f"{seconds(after_s)} after" if after_s >= 0 else f"{seconds(-after_s)} before, crossing"
+    when = f"{moment(after_s)} after" if after_s >= 0 else f"{moment(-after_s)} before, crossing"
     beyond_s = gap - _FACTOR * keep_alive_of(evidence)
-    beyond = f", {seconds(beyond_s)} beyond 1.5 x Keep Alive" if beyond_s >= 0 else ""
+    beyond = f", {moment(beyond_s)} beyond 1.5 x Keep Alive" if beyond_s >= 0 else ""
     return f"Its {packet} came {when} that{beyond}."
 
 
@@ -147,17 +142,55 @@ def _close_shave(evidence: Evidence) -> Root | None:
     )
 
 
+def _missed_tick(evidence: Evidence) -> Root | None:
+    """It closed at once where the tick of a library known for late pings falls, and had been late before."""
+    silent_s, after_s = evidence.silence_s or 0.0, moment_after(evidence, evidence.client_leg)
+    library = late_pinger(keep_alive_of(evidence), silent_s)
+    if library is None or not evidence.late_gaps or client_life(evidence) is not Life.REACTED:
+        return None
+    if after_s is None or after_s > AT_ONCE_S:
+        return None
+    return Root(
+        "pinged_late",
+        (
+            f"It closed {moment(max(0.0, after_s))} after that, and {library} pings after just such a silence.",
+        ),
+        ruled_out=(beaten(_HUNG, "it closed in its turn, at once"),),
+        would_settle="A PINGREQ that comes after the broker's close.",
+    )
+
+
+def _read_on(evidence: Evidence) -> Root | None:
+    """The broker's ending stood behind bytes that the client took late, so it was seen late itself."""
+    silent_s, high, stalled_s = (
+        evidence.silence_counted_s,
+        evidence.limit_high_s,
+        evidence.client_leg.stalled_s,
+    )
+    if silent_s is None or high is None or silent_s <= high + LATE_TOLERANCE_S:
+        return None
+    if silent_s - stalled_s > high + LATE_TOLERANCE_S:
+        return None
+    return Root(
+        "client_not_reading",
+        (
+            f"The client did not read for {seconds(stalled_s)} in all, and what the broker sends is seen as late.",
+        ),
+        _UNCLEAR,
+        would_settle="The broker's log: when did it close?",
+    )
+
+
 def _not_reading(evidence: Evidence) -> Root | None:
     """Bytes are held for it because it does not take them."""
     if client_life(evidence) is not Life.BLOCKED:
         return None
     leg = evidence.client_leg
-    held = counted(leg.unsent, "byte") if leg.unsent else "Bytes"
     sure = leg.window == 0 or (leg.unacked == 0 and leg.stalled_now)
     return Root(
         "client_not_reading",
         (
-            f"{held} for the client could not be passed on: it did not read, in all for {seconds(leg.stalled_s)}.",
+            f"{held(leg.unsent)} for the client could not be passed on: it did not read{in_all(leg.stalled_s)}.",
         ),
         _SETTLED if sure else _LIKELY,
         ruled_out=(beaten(_GONE, "nothing sent to it had to be sent again"),),
@@ -220,14 +253,16 @@ def _unpinging(evidence: Evidence) -> Root | None:
         return None
     because = ("It sent no PINGREQ in all its life.",)
     life = client_life(evidence)
+    late = late_pinger(keep_alive_of(evidence), evidence.silence_s or 0.0)
     if life is Life.KERNEL:
         return _hung_or(evidence, "never_pinged", because)
     if life is not Life.REACTED:
         return None
+    due = (f"The first one of {late} would have been due just then (pinged_late).",) if late else ()
     return Root(
         "never_pinged",
-        (*because, _closed_after(evidence)),
-        _SETTLED,
+        (*because, _closed_after(evidence), *due),
+        _SETTLED if late is None else _UNCLEAR,
         ruled_out=(beaten(_HUNG, "it closed in its turn"),),
     )
 
@@ -287,14 +322,19 @@ def _closed_after(evidence: Evidence) -> str:
     after_s = moment_after(evidence, evidence.client_leg)
     if after_s is None or after_s <= 0:
         return "It closed in its turn."
-    return f"It closed {seconds(after_s)} after the broker did."
+    return f"It closed {moment(after_s)} after the broker did."
 
 
 _LOOKS: tuple[Callable[[Evidence], Root | None], ...] = (
+    upload_starved,
+    broker_not_reading,
+    server_keep_alive_ignored,
+    _read_on,
     _came_late,
     _not_reading,
     _gone,
     _close_shave,
+    _missed_tick,
     _fed,
     _unpinging,
     _hung,

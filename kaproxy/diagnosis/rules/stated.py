@@ -7,9 +7,9 @@ A stated code decides the cause. The codes that have rules of their own (0x8D, 0
 from __future__ import annotations
 
 from kaproxy.connection.evidence import Evidence
-from kaproxy.diagnosis.reading import keep_alive_of, version
+from kaproxy.diagnosis.reading import keep_alive_of, not_taking, version
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner
-from kaproxy.diagnosis.wording import beaten, seconds
+from kaproxy.diagnosis.wording import beaten, in_all, moment, seconds
 from kaproxy.mqtt.codes import reason_name, reason_slug
 
 _ERROR = 0x80
@@ -36,6 +36,8 @@ _REJECTION_ROOTS = {
     0x93: "receive_maximum",
     0x95: "too_large",
 }
+#: Codes by which a client says that it cannot take a packet of the broker.
+_NAMES_A_PACKET = frozenset({0x81, 0x82, 0x90, 0x93, 0x94, 0x95, 0x99})
 #: Who has to act on a DISCONNECT of the broker, by code; the broker on all others.
 _DISCONNECT_OWNERS = {
     **dict.fromkeys((0x98, 0x9C, 0x9D, 0x9F), Owner.OPERATOR),
@@ -66,14 +68,14 @@ def _keep_alive_refused(evidence: Evidence, code: int) -> Finding | None:
     if version(evidence) >= 5:
         return None
     announced = evidence.keep_alive or 0
-    proper_id = bool(evidence.client_id)
     large = announced >= _LARGE_KEEP_ALIVE
+    known = evidence.broker_profile.startswith(_REFUSES_WITH_2)
     if code == _AEDES_KEEP_ALIVE:
         why = "which no standard lists; Aedes means by it that the Keep Alive is above its limit"
         confidence = Confidence.LIKELY
-    elif code == _IDENTIFIER_REJECTED and proper_id and (announced == 0 or large):
-        why = "and the client identifier is not empty; mosquitto with max_keepalive answers so"
-        confidence = Confidence.UNCLEAR if large else Confidence.LIKELY
+    elif code == _IDENTIFIER_REJECTED and _proper_identifier(evidence) and (announced == 0 or large):
+        why = "and nothing is wrong with the client identifier; mosquitto with max_keepalive answers so"
+        confidence = Confidence.LIKELY if known else Confidence.UNCLEAR
     else:
         return None
     return Finding(
@@ -85,14 +87,29 @@ def _keep_alive_refused(evidence: Evidence, code: int) -> Finding | None:
     )
 
 
+def _proper_identifier(evidence: Evidence) -> bool:
+    """Is the client identifier one that every broker has to take (3.1.1 3.1.3-5), or at least not empty or long?"""
+    name = evidence.client_id or ""
+    short = len(name) <= _LONGEST_OF_3_1 if version(evidence) == 3 else len(name) <= _LONGEST_USUAL
+    return bool(name) and short and name.isprintable()
+
+
+#: Characters every 3.1 broker takes (3.1: 1 to 23), and those that brokers of 3.1.1 are not known to refuse.
+_LONGEST_OF_3_1, _LONGEST_USUAL = 23, 128
+_REFUSES_WITH_2 = "mosquitto"
+
+
 def client_disconnect(evidence: Evidence) -> Finding | None:
     """DISCONNECT from the client, with the code it gave."""
     if evidence.first_disconnect != "client":
         return None
     code = evidence.disconnect_from_client or 0
     if code >= _ERROR:
-        name = reason_name(code, version(evidence), "DISCONNECT")
-        because = f"It gives the reason {_number(evidence, code)}, {name}."
+        because = f"It gives the reason {_named(evidence, code)}."
+        if code in _NAMES_A_PACKET:
+            last = evidence.last_from_broker
+            after = f"Last from the broker: {last.packet}, {moment(last.ago_s)} before." if last else ""
+            return Finding(Cause.PACKET_UNACCEPTABLE, (because, after), Confidence.SETTLED)
         return Finding(Cause.CLIENT_DISCONNECT_ERROR, (because,), Confidence.SETTLED)
     if code == _WITH_WILL:
         return Finding(
@@ -144,13 +161,38 @@ def broker_disconnect(evidence: Evidence) -> Finding | None:
     if version(evidence) < 5 and code == 0:
         return _of_3x(evidence)
     cause = Cause.BROKER_SHUTDOWN if code == _SHUTTING_DOWN else Cause.BROKER_DISCONNECT
+    root, sure, told = _why_disconnected(evidence, code)
     return Finding(
         cause,
-        (f"It gives the reason {_named(evidence, code)}.",),
-        Confidence.SETTLED,
-        root="lifetime_limit" if code == _LIFETIME else None,
-        owner=None if cause is Cause.BROKER_SHUTDOWN else _DISCONNECT_OWNERS.get(code),
+        (f"It gives the reason {_named(evidence, code)}.", told),
+        sure,
+        root=root,
+        owner=None if cause is Cause.BROKER_SHUTDOWN or told else _DISCONNECT_OWNERS.get(code),
+        would_settle=None if sure is Confidence.SETTLED else "The broker's log at this time.",
     )
+
+
+def _why_disconnected(evidence: Evidence, code: int) -> tuple[str | None, Confidence, str]:
+    """A root for what the code leaves open, how sure, and why."""
+    ended = evidence.closed_within_1s
+    if code == _LIFETIME:
+        return "lifetime_limit", Confidence.SETTLED, ""
+    if code == _SHUTTING_DOWN and ended >= _CROWD:
+        return "restart", Confidence.SETTLED, f"{ended} connections ended in that second."
+    if code in _GO_ELSEWHERE and ended >= _CROWD:
+        return "restart", Confidence.LIKELY, f"{ended} connections ended in that second."
+    if code not in _SAYS_NOTHING:
+        return None, Confidence.SETTLED, ""
+    if not_taking(evidence.client_leg) and evidence.client_leg.stalled_s >= _SLOW_S:
+        told = f"The client had not read{in_all(evidence.client_leg.stalled_s)}."
+        return "slow_consumer", Confidence.LIKELY, told
+    return None, Confidence.SETTLED, ""
+
+
+_CROWD = 5
+_GO_ELSEWHERE = frozenset({0x9C, 0x9D})
+_SAYS_NOTHING = frozenset({0x80, 0x83})
+_SLOW_S = 1.0
 
 
 def _of_3x(evidence: Evidence) -> Finding:
