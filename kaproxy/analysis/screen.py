@@ -123,7 +123,7 @@ class Screen:
         width = len("client leg") + 4
         for name, leg in (("client leg", evidence.client_leg), ("broker leg", evidence.broker_leg)):
             self._hanging(Text(f"  {name}".ljust(width)), Text(words.leg(leg, evidence.duration_s)))
-        for title, sentence in words.others(evidence):
+        for title, sentence in (*words.others(evidence), *words.library(evidence)):
             self._hanging(Text(f"  {title}".ljust(width)), Text(words.printable(sentence)))
         clear, own = words.own_part(evidence, closing.said)
         self._hanging(Text("  kaproxy".ljust(width)), Text(own, "green" if clear else "bold red"))

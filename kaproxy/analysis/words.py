@@ -16,6 +16,8 @@ from kaproxy.analysis.story import Said
 from kaproxy.connection.evidence import Evidence, Frame
 from kaproxy.connection.facts import Ending, LegFacts
 from kaproxy.diagnosis import wording
+from kaproxy.diagnosis.libraries import hint
+from kaproxy.diagnosis.profiles import profile_named
 from kaproxy.diagnosis.reading import DELAY_MATTERS_S, own_delay
 from kaproxy.diagnosis.verdict import Owner
 from kaproxy.diagnosis.wording import counted, seconds
@@ -163,6 +165,13 @@ def _others(facts: LegFacts) -> Iterator[str]:
             yield _named(each.name, value)
 
 
+def library(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Which library the client may be made with: a hint with its own confidence, no part of the verdict."""
+    found = hint(evidence)
+    if found is not None:
+        yield "library", f"perhaps {' or '.join(found.libraries)} ({found.confidence}): {found.because}."
+
+
 def others(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What else belongs to the picture: rivals, neighbours, and what could not be seen; a title and a sentence."""
     for title, rival in (("taken by", evidence.taken_over_by), ("took over", evidence.took_over)):
@@ -174,6 +183,9 @@ def others(evidence: Evidence) -> Iterator[tuple[str, str]]:
             )
     if evidence.closed_within_1s > 1:
         yield "neighbours", f"{evidence.closed_within_1s} connections of this worker ended in that second."
+    if evidence.broker_profile.startswith("learned:"):
+        profile = profile_named(evidence.broker_profile)
+        yield "broker", f"{profile.title}; {profile.source}."
     blind = evidence.unreadable
     if blind is not None:
         where = f" in {blind.packet}" if blind.packet else ""
