@@ -21,7 +21,9 @@ class Play:
                  conn_id: str = "c1", client_addr: str = "192.0.2.1") -> None:  # fmt: skip
         origin = Origin(conn_id, "default", client_addr, 40000, "broker:1883", 1_700_000_000.0)
         self.policy = policy or Policy(window=Window())
-        self.tracker = ConnectionTracker(origin, self.policy, Directory() if directory is None else directory, start)
+        self.tracker = ConnectionTracker(
+            origin, self.policy, Directory() if directory is None else directory, start
+        )
         self.told: list[Event] = []
         self.now = start
 

@@ -122,8 +122,9 @@ _ROWS = (
     BrokerProfile(
         "rabbitmq",
         "RabbitMQ MQTT plugin",
-        Window(Counts.BYTES, factor_high=2.25),
-        "rabbitmq/rabbitmq-server@main:deps/rabbitmq_mqtt/src/rabbit_mqtt_keepalive.erl",
+        Window(Counts.BYTES, factor_high=3.0),
+        "rabbitmq/rabbitmq-server@main:deps/rabbitmq_mqtt/src/rabbit_mqtt_keepalive.erl (up to 2.25 x); Debian's "
+        "3.10 measured at 3.0 x",
         sends_0x8d=True,
         connect_wait_s=(10.0, 10.5),
         note="While blocked by a memory or disk alarm it neither reads, answers nor expires.",

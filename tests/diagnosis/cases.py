@@ -151,7 +151,21 @@ def _stated() -> dict[str, Case]:
             refused(0x86, **V5), Cause.CONNECT_REFUSED, "bad_user_name_or_password", SETTLED
         ),
         "CONNACK 2": Case(
-            refused(2), Cause.CONNECT_REFUSED, "identifier_rejected", SETTLED, Owner.CLIENT_APP
+            refused(2, broker_profile="hivemq"),
+            Cause.CONNECT_REFUSED,
+            "identifier_rejected",
+            LIKELY,
+            Owner.CLIENT_APP,
+        ),
+        "CONNACK 2 of mosquitto": Case(refused(2), Cause.CONNECT_REFUSED, "keep_alive_above_maximum", LIKELY),
+        "CONNACK 2 to an identifier every broker has to take": Case(
+            refused(2, client_id="sensor17", broker_profile="unknown"),
+            Cause.CONNECT_REFUSED,
+            "keep_alive_above_maximum",
+            UNCLEAR,
+        ),
+        "CONNACK 2 to another identifier": Case(
+            refused(2, broker_profile="unknown"), Cause.CONNECT_REFUSED, "identifier_rejected", LIKELY
         ),
         "CONNACK 2 to Keep Alive 0": Case(
             refused(2, keep_alive=0), Cause.CONNECT_REFUSED, "keep_alive_above_maximum", LIKELY

@@ -119,6 +119,39 @@ def _silences() -> dict[str, Case]:
             _TIMEOUT,
             "silent_cap",
         ),
+        "reset with PINGREQs unread for the window": Case(
+            evidence(
+                silence_counted_s=2.0,
+                close_how="rst",
+                broker_leg=leg(BROKER_RST, unsent=90_000, window=0, stalled_s=30.0),
+                pings_open=9,
+                ping_wait_s=92.0,
+            ),
+            _TIMEOUT,
+            "broker_not_reading",
+        ),
+        "reset with PINGREQs unread, perhaps stopped": Case(
+            evidence(close_how="rst", broker_leg=BROKER_RST, pings_open=9, ping_wait_s=50.0),
+            _TIMEOUT,
+            "broker_not_reading",
+            UNCLEAR,
+        ),
+        "not unread: its host refuses dials": Case(
+            evidence(
+                close_how="rst",
+                broker_leg=BROKER_RST,
+                pings_open=9,
+                ping_wait_s=50.0,
+                neighbours=Neighbours(1, 1, 1),
+            ),
+            Cause.BROKER_RESET,
+            "restart",
+        ),
+        "never pinged, though it had survived a gap": Case(
+            evidence(**EXPIRED, pingreqs=0, pingresps=0, gap_max_s=89.9, late_gaps=1, client_leg=REACTED),
+            _TIMEOUT,
+            "never_pinged",
+        ),
         "Server Keep Alive ignored": Case(
             evidence(**ignoring, client_leg=REACTED),
             _TIMEOUT,
@@ -248,11 +281,23 @@ def _answers() -> dict[str, Case]:
             evidence(**PING_OPEN, ping_rtt_last_ms=3.0, ping_rtt_max_ms=4200.0), _PING, "broker_silent"
         ),
         "PINGRESP lost on the way": Case(
-            evidence(**{**answered, "close_how": "rst", "client_leg": lossy}),
+            evidence(
+                **{**answered, "close_how": "rst", "client_leg": lossy},
+                last_from_broker=Sighting("PINGRESP", 60.0),
+            ),
             _PING,
             "response_lost",
             LIKELY,
             Owner.PATH,
+        ),
+        "PINGRESP lost on the way, and closed at no known limit": Case(
+            evidence(
+                **{**answered, "silence": 43.0, "ping_ago_s": 43.0, "client_leg": lossy},
+                last_from_broker=Sighting("PINGRESP", 42.9),
+            ),
+            _PING,
+            "response_lost",
+            UNCLEAR,
         ),
         "kaproxy was late for all of the wait": Case(
             evidence(**PING_OPEN, relay=RelayFacts(0.0, 59.0, 59.0)),
@@ -352,6 +397,15 @@ def _triggers() -> dict[str, Case]:
         "closed on a rare PUBLISH with QoS 0": Case(
             evidence(**sent("PUBLISH", 0x30)), rejected, suspected, UNCLEAR
         ),
+        "closed on the first PUBLISH of a young connection": Case(
+            evidence(
+                **sent("PUBLISH", 0x30, ago_s=0.002)
+                | {"frames": (Frame(0.02, True, 0x10, 40), Frame(0.002, True, 0x30, 40)), "duration_s": 0.02}
+            ),
+            rejected,
+            suspected,
+            UNCLEAR,
+        ),
         "closed on a PUBLISH of 5.0 with many in flight": Case(
             evidence(**publish | {"inflight_from_client": 40}, **V5), rejected, "receive_maximum", UNCLEAR
         ),
@@ -416,6 +470,10 @@ def _triggers() -> dict[str, Case]:
             Cause.PACKET_UNACCEPTABLE,
             None,
             UNCLEAR,
+        ),
+        "client leaves on a packet of reserved type": Case(
+            evidence(**got, oddities=("reserved_packet_type",), frames=(Frame(0.01, False, 0x00, 4),)),
+            Cause.PACKET_UNACCEPTABLE,
         ),
         "not that PUBLISH: they pour in": Case(
             evidence(
@@ -558,6 +616,19 @@ def _neighbours() -> dict[str, Case]:
             Cause.CLIENT_CLOSED,
             "process_exit",
             UNCLEAR,
+        ),
+        "gone with many others": Case(
+            evidence(**CLIENT_LEFT, closed_within_1s=12, neighbours=Neighbours(1)),
+            Cause.CLIENT_CLOSED,
+            "process_exit",
+            UNCLEAR,
+        ),
+        "mochi's DISCONNECT to many": Case(
+            evidence(
+                **{**BROKER_SAID, "protocol_version": "3.1.1"}, disconnect_from_broker=0, closed_within_1s=12
+            ),
+            Cause.BROKER_DISCONNECT,
+            "restart",
         ),
         "TLS alert": Case(
             evidence(

@@ -9,6 +9,7 @@ Read next: `keep_alive.py` and its neighbours for the scenarios, `test_verdicts.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import (
     AbstractAsyncContextManager,
@@ -182,6 +183,7 @@ async def played(scenario: Scenario, folder: Path) -> Outcome:
                 faults = await stage.wind_down()
                 warned = tuple(name for one in stage.proxies for name in _warnings(one, line))
     except Exception as error:
+        (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
         return Outcome(error=error, folder=folder)
     return Outcome(line, warned, tuple(faults), folder=folder)
 

@@ -30,7 +30,7 @@ async def paho(stage: Stage, proxy: Proxy, name: str, **options: Any) -> Child:
     user = EJABBERD_USER if name == "ejabberd" else {}
     wanted = {"keep_alive": 3, **user, **options}
     client = await stage.enter(clients.paho_python(proxy.address, stage.folder, "device", **wanted))
-    await client.said("connected", 20)
+    await client.said("connected", 40)
     return client
 
 
@@ -83,7 +83,7 @@ for name in NAMES:
     )
     async def _leaves(stage: Stage, name: str = name) -> Line:
         proxy = await stage.before(await stage.broker(name))
-        await paho(stage, proxy, name, leave_after_s=4)
+        await paho(stage, proxy, name, leave_after_s=8)
         return await proxy.closing("device")
 
     @lab(

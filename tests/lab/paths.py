@@ -75,7 +75,7 @@ async def _lost_for_good(stage: Stage) -> Line:
 
 
 @lab(
-    "aedes: the path loses nineteen packets of twenty",
+    "aedes: the path loses forty-nine packets of fifty",
     expired("client_unreachable", LOST),
     "aedes",
     NAMESPACES,
@@ -87,7 +87,7 @@ async def _lossy(stage: Stage) -> Line:
     async with scripted.client(proxy.address, "device", 2, namespace=hosts.far) as wire:
         stage.meanwhile(scripted.ping_every, wire, 1.5)
         await trio.sleep(1.8)
-        hosts.lose_at_random(95)
+        hosts.lose_at_random(98)
         return await proxy.closing("device", 40)
 
 

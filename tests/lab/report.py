@@ -114,7 +114,8 @@ def _undecidable(score: Score) -> str:
     marked = [one for one in score.results if one.expected.undecidable]
     names = "".join(f"- {one.scenario.name}: {one.expected.undecidable}\n" for one in marked)
     return (
-        "## Cannot be decided\n\n`unclear`, with no candidate ruled out, counts as right here:\n\n" + names
+        "## Cannot be decided\n\n`unclear`, with what really happened not ruled out, counts as right here:\n\n"
+        + names
         if marked
         else ""
     )

@@ -1,6 +1,6 @@
 """Holds each played scenario against what happened, and counts: right cause, right root, wrong `settled`, warned.
 
-It may not know how a scenario is played. A scenario that could not be played to its end counts as wrong;
+It may not know how a scenario is played. A scenario that could not be played to its end, twice, counts as wrong;
 one whose parts this machine does not have is left out, by name. Read next: `report.py` for the page.
 """
 
@@ -69,19 +69,18 @@ class Result:
 
     @property
     def right_cause(self) -> bool:
-        """Does the line name the cause? Where that cannot be decided: does it say so, and rule none out?"""
+        """Does the line name the cause? Where that cannot be decided: does it say so, and not rule out the truth?"""
         if self.outcome.error is not None or self.said not in alternatives(self.expected.cause):
             return False
         return self.expected.undecidable is None or self.open_mind
 
     @property
     def open_mind(self) -> bool:
-        """Unclear, with none of the candidates ruled out."""
+        """Unclear, and what really happened (the first alternative) is not ruled out."""
         ruled_out = {one["cause"] for one in self.outcome.line.get("ruled_out") or ()}
-        candidates = set(alternatives(self.expected.cause))
-        if len(candidates) == 1:
-            candidates = {f"{self.said}/{root}" for root in alternatives(self.expected.root) if root}
-        return self.outcome.line.get("confidence") == "unclear" and not candidates & ruled_out
+        happened = alternatives(self.expected.cause)[0]
+        played = {happened, f"{happened}/{root_wanted(self.expected)}"}
+        return self.outcome.line.get("confidence") == "unclear" and not played & ruled_out
 
     @property
     def has_root(self) -> bool:

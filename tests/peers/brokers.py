@@ -131,5 +131,5 @@ async def broker(
         log = folder / f"{name}-{port}.log"
         process = beside.enter_context(child(command, log, namespace=namespace))
         running = Broker(name, host, port, process, namespace)
-        await until(f"{name} on port {port}", running.accepts, more_brokers.PATIENCE_S.get(name, 20))
+        await until(f"{name} on port {port}", running.accepts, more_brokers.PATIENCE_S.get(name, 40))
         yield running

@@ -47,6 +47,7 @@ class Child:
         self.errors = log.with_suffix(".err")
         self.started_at = time.time()
         self.told_to_end = False
+        self._parsed: tuple[int, list[dict[str, Any]]] = (-1, [])  # lines of so many bytes of the log
         with log.open("wb") as out, self.errors.open("wb") as err:
             self._process = subprocess.Popen(
                 [*prefix, *command],
@@ -100,8 +101,11 @@ class Child:
         return self.log.read_text(errors="replace")
 
     def lines(self) -> list[dict[str, Any]]:
-        """Its complete lines so far that are JSON objects."""
-        return list(_objects(self.log.read_bytes()))
+        """Its complete lines so far that are JSON objects; read again only when there is more."""
+        if self.log.stat().st_size != self._parsed[0]:
+            data = self.log.read_bytes()
+            self._parsed = len(data), list(_objects(data))
+        return list(self._parsed[1])
 
     async def said(self, event: str, timeout_s: float = 10.0, **fields: object) -> dict[str, Any]:
         """Wait for a line with this event (and these fields), and return it."""

@@ -62,8 +62,10 @@ RULES: tuple[Rule, ...] = (
     Rule("the silence is in the broker's window", keep_alive.silent),
     Rule("a PINGREQ waited for a known limit", pings.unanswered),
     Rule("PINGRESP held for a client that does not read", pings.held_back),
+    Rule("PINGRESP never acknowledged", pings.lost),
     Rule("closed at its ping timer although answered", pings.answered),
     Rule("closed on bytes that cannot be read", endings.malformed),
+    Rule("PINGREQ unread for the broker's window", keep_alive.unread),
     Rule("the silence is in the window of a broker that lowers Keep Alive untold", keep_alive.below_a_cap),
     Rule("kaproxy itself stood still", endings.kaproxy_was_late),
     # what others tell

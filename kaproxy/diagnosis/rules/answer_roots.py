@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending
+from kaproxy.diagnosis.clients import SHORTEST_WAIT_S
 from kaproxy.diagnosis.reading import (
     DELAY_MATTERS_S,
     all_acknowledged,
@@ -119,9 +120,10 @@ def _on_the_way_back(evidence: Evidence) -> Finding:
 
 
 def _impatient(evidence: Evidence) -> Finding | None:
-    """It gave up before any broker could be expected to answer. Only reached where the client said that it gave up."""
+    """It gave up before any broker could be expected to answer. Libraries that give up wordlessly wait longer."""
     wait = evidence.ping_wait_s
     sane = max(SANE_LIMIT_S, _SANE_ANSWERS * (evidence.ping_rtt_max_ms or 0.0) / 1000)
+    sane = min(sane, SHORTEST_WAIT_S)  # libraries are known for longer waits, however slow the broker
     if wait is None or wait >= sane:
         return None
     return Finding(

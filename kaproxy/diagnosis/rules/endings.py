@@ -99,6 +99,9 @@ def _why_it_left(evidence: Evidence) -> tuple[str | None, tuple[str, ...]]:
         return "storm", (
             f"This was CONNECT number {others.connects_1m} of that client within a minute{gap}.",
         )
+    if evidence.closed_within_1s >= _MANY and others is not None and not others.ended_by_broker:
+        told = f"{evidence.closed_within_1s} connections ended in that second, none of them by the broker"
+        return "process_exit", (f"{told}: one process, its host, or a box before kaproxy.",)
     if partial is not None and partial.size is not None:
         return "process_exit", (
             "A library does not close in the middle of a packet, so its process may have ended.",

@@ -39,7 +39,7 @@ def upload_starved(evidence: Evidence) -> Root | None:
     """A control packet was on its way all the time, and the broker counts complete ones only."""
     partial, since = evidence.partial_from_client, evidence.silence_bytes_s
     keep_alive = keep_alive_of(evidence)
-    if partial is None or since is None or evidence.counts != Counts.PACKETS or since >= keep_alive:
+    if partial is None or since is None or evidence.counts == Counts.BYTES or since >= keep_alive:
         return None
     size = f" of {partial.size}" if partial.size is not None else ""
     so_far = f"{partial.seen}{size} bytes of a {partial.packet} had come, the last {seconds(since)} before."

@@ -16,6 +16,7 @@ from kaproxy.diagnosis.reading import (
     EARLY_TOLERANCE_S,
     LATE_TOLERANCE_S,
     Life,
+    backlogged,
     client_life,
     closed_first,
     established,
@@ -77,6 +78,34 @@ def below_a_cap(evidence: Evidence) -> Finding | None:
     doubts = (boxed,) if boxed else ()
     sure = Confidence.UNCLEAR if boxed or whose.name != evidence.broker_profile else Confidence.LIKELY
     return _finding(evidence, root, (silence(evidence), *doubts), sure)
+
+
+def unread(evidence: Evidence) -> Finding | None:
+    """The broker reset with PINGREQs unread, the oldest about as old as its window: a silence for the broker only."""
+    wait, low, high = evidence.ping_wait_s, evidence.limit_low_s, evidence.limit_high_s
+    if (
+        not closed_first(evidence, Side.BROKER)
+        or not established(evidence)
+        or wait is None
+        or not evidence.pings_open
+    ):
+        return None
+    held_here = backlogged(evidence.broker_leg)
+    if (
+        low is None
+        or high is None
+        or not (held_here or evidence.close_how == Ending.RST)
+        or _gone_itself(evidence)
+    ):
+        return None
+    if wait + keep_alive_of(evidence) < low - EARLY_TOLERANCE_S or wait > high + LATE_TOLERANCE_S:
+        return None
+    root = unanswered_for_long(evidence)
+    if root is None or own_delay(evidence) >= DELAY_MATTERS_S:
+        return None
+    likely = held_here and wait >= low - EARLY_TOLERANCE_S
+    because = "It may have taken the client for silent, or have stopped altogether (broker_reset)."
+    return _finding(evidence, root, (because,), Confidence.LIKELY if likely else Confidence.UNCLEAR)
 
 
 def in_window(evidence: Evidence) -> bool:

@@ -110,20 +110,35 @@ def held_back(evidence: Evidence) -> Finding | None:
     )
 
 
+def lost(evidence: Evidence) -> Finding | None:
+    """PINGRESP was the last thing passed on, its kernel never acknowledged it, and after a while the client closed."""
+    ago, last = evidence.ping_ago_s, evidence.last_from_broker
+    if not _left_wordless(evidence) or evidence.pings_open or ago is None or ago < SHORTEST_WAIT_S:
+        return None
+    if last is None or last.packet != "PINGRESP" or not retransmitting(evidence.client_leg):
+        return None
+    match = matching_limit(ago, (evidence.effective_keep_alive, evidence.keep_alive))
+    root = read_in_time(evidence)
+    sure = Confidence.LIKELY if match and readable(evidence, Side.BROKER) else Confidence.UNCLEAR
+    return replace(
+        root,
+        because=(f"It closed {seconds(ago)} after its last PINGREQ.", _matched(match), *root.because),
+        confidence=weaker(sure, root.confidence),
+    )
+
+
 def answered(evidence: Evidence) -> Finding | None:
     """Answered and taken by its kernel, yet it closed where a ping timer ends: chance, its timer, or unread."""
     ago = evidence.ping_ago_s
     if not _left_wordless(evidence) or evidence.pings_open or not evidence.pingresps or ago is None:
         return None
-    unread, lost = evidence.close_how == Ending.RST, retransmitting(evidence.client_leg)
-    if unread and not lost and not received_in_silence(evidence):
+    unread = evidence.close_how == Ending.RST
+    if unread and not received_in_silence(evidence):
         return None
-    keep_alives = (evidence.effective_keep_alive, evidence.keep_alive)
-    match = own_timer_match(ago, keep_alives, any_limit=unread or lost)
+    match = own_timer_match(ago, (evidence.effective_keep_alive, evidence.keep_alive), any_limit=unread)
     if match is None:
         return None
     root = read_in_time(evidence)
-    sure = Confidence.LIKELY if lost and readable(evidence, Side.BROKER) else Confidence.UNCLEAR
     return replace(
         root,
         because=(
@@ -131,7 +146,7 @@ def answered(evidence: Evidence) -> Finding | None:
             _matched(match),
             *root.because,
         ),
-        confidence=weaker(sure, root.confidence),
+        confidence=Confidence.UNCLEAR,
         would_settle=f"The next drop {seconds(match.low_s)} after a PINGREQ too, or the client's log.",
     )
 

@@ -127,7 +127,7 @@ def _habit(evidence: Evidence, gap: float) -> tuple[str, ...]:
 def _close_shave(evidence: Evidence) -> Root | None:
     """It closed before its late ping could leave, but it had pinged at the limit before."""
     low, gap_max = evidence.limit_low_s, evidence.gap_max_s
-    if client_life(evidence) is not Life.REACTED or low is None or gap_max is None:
+    if client_life(evidence) is not Life.REACTED or not evidence.pingreqs or low is None or gap_max is None:
         return None
     margin = low - gap_max
     if not evidence.late_gaps or margin > max(CLOSE_SHAVE_S, CLOSE_SHAVE_FACTOR * low):
@@ -146,7 +146,12 @@ def _missed_tick(evidence: Evidence) -> Root | None:
     """It closed at once where the tick of a library known for late pings falls, and had been late before."""
     silent_s, after_s = evidence.silence_s or 0.0, moment_after(evidence, evidence.client_leg)
     library = late_pinger(keep_alive_of(evidence), silent_s)
-    if library is None or not evidence.late_gaps or client_life(evidence) is not Life.REACTED:
+    if (
+        library is None
+        or not evidence.late_gaps
+        or not evidence.pingreqs
+        or client_life(evidence) is not Life.REACTED
+    ):
         return None
     if after_s is None or after_s > AT_ONCE_S:
         return None

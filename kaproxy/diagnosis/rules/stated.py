@@ -7,6 +7,7 @@ A stated code decides the cause. The codes that have rules of their own (0x8D, 0
 from __future__ import annotations
 
 from kaproxy.connection.evidence import Evidence
+from kaproxy.diagnosis.profiles import BROKER_PROFILES
 from kaproxy.diagnosis.reading import keep_alive_of, not_taking, version
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner
 from kaproxy.diagnosis.wording import beaten, in_all, moment, seconds
@@ -54,12 +55,14 @@ def connect_refused(evidence: Evidence) -> Finding | None:
     if suspected is not None:
         return suspected
     name = reason_name(code, version(evidence), "CONNACK")
+    unsure = version(evidence) < 5 and code == _IDENTIFIER_REJECTED and _proper_identifier(evidence)
     return Finding(
         Cause.CONNECT_REFUSED,
         (f"The broker answered CONNECT with CONNACK {_number(evidence, code)}, {name}.",),
-        Confidence.SETTLED,
+        Confidence.LIKELY if unsure else Confidence.SETTLED,  # some say this of a Keep Alive
         root=reason_slug(code, version(evidence), "CONNACK"),
         owner=_REFUSAL_OWNERS.get(code, Owner.OPERATOR),
+        would_settle="The same client identifier with another Keep Alive." if unsure else None,
     )
 
 
@@ -68,13 +71,12 @@ def _keep_alive_refused(evidence: Evidence, code: int) -> Finding | None:
     if version(evidence) >= 5:
         return None
     announced = evidence.keep_alive or 0
-    large = announced >= _LARGE_KEEP_ALIVE
-    known = evidence.broker_profile.startswith(_REFUSES_WITH_2)
     if code == _AEDES_KEEP_ALIVE:
         why = "which no standard lists; Aedes means by it that the Keep Alive is above its limit"
         confidence = Confidence.LIKELY
-    elif code == _IDENTIFIER_REJECTED and _proper_identifier(evidence) and (announced == 0 or large):
+    elif code == _IDENTIFIER_REJECTED and _keep_alive_suspected(evidence, announced):
         why = "and nothing is wrong with the client identifier; mosquitto with max_keepalive answers so"
+        known = evidence.broker_profile.startswith(_REFUSES_WITH_2)
         confidence = Confidence.LIKELY if known else Confidence.UNCLEAR
     else:
         return None
@@ -85,6 +87,17 @@ def _keep_alive_refused(evidence: Evidence, code: int) -> Finding | None:
         root="keep_alive_above_maximum",
         would_settle="The same client identifier being accepted with another Keep Alive.",
     )
+
+
+def _keep_alive_suspected(evidence: Evidence, announced: int) -> bool:
+    """Is the client identifier fine, and the broker one that says CONNACK 2 of a Keep Alive, or may it be one?"""
+    if not _proper_identifier(evidence):
+        return False
+    if evidence.broker_profile in BROKER_PROFILES and evidence.broker_profile != "unknown":
+        return evidence.broker_profile.startswith(_REFUSES_WITH_2)
+    name = evidence.client_id or ""
+    mandatory = len(name) <= _LONGEST_OF_3_1 and name.isascii() and name.isalnum()
+    return mandatory or not announced or announced >= _LARGE_KEEP_ALIVE
 
 
 def _proper_identifier(evidence: Evidence) -> bool:
@@ -196,13 +209,16 @@ _SLOW_S = 1.0
 
 
 def _of_3x(evidence: Evidence) -> Finding:
+    many = evidence.closed_within_1s >= _CROWD
     return Finding(
         Cause.BROKER_DISCONNECT,
         (
             f"MQTT {evidence.protocol_version or '3.x'} has no DISCONNECT from the broker and no code in it; "
             "mochi sends it on a takeover and when it stops.",
+            *((f"{evidence.closed_within_1s} connections ended in that second.",) if many else ()),
         ),
         Confidence.LIKELY,
+        root="restart" if many else None,
         would_settle="The broker's log at this time.",
     )
 

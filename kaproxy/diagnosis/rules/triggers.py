@@ -11,7 +11,7 @@ from kaproxy.connection.facts import Side
 from kaproxy.diagnosis.reading import closed_first, established, frames_from, readable, version
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner
 from kaproxy.diagnosis.wording import beaten, moment, seconds
-from kaproxy.mqtt.codes import PacketType
+from kaproxy.mqtt.codes import PACKET_NAMES, PacketType
 
 _LIKELY, _UNCLEAR = Confidence.LIKELY, Confidence.UNCLEAR
 #: A broker or client that closes on a packet does so within this time (s).
@@ -22,7 +22,7 @@ _VERY_RARE = 100.0
 #: A connection this young (s) ends by its first packets.
 _YOUNG_S = 5.0
 #: Packets from here on (bytes) are above some broker's limit.
-_LARGE, _VERY_LARGE = 8192, 65_536
+_LARGE, _VERY_LARGE = 4096, 65_536
 _LARGER = 4
 #: Brokers allow 20 to 65,535 unacknowledged PUBLISH.
 _SMALLEST_RECEIVE_MAXIMUM = 20
@@ -112,7 +112,10 @@ def _unanswered(evidence: Evidence) -> Finding | None:
     frames = frames_from(evidence, Side.CLIENT)
     qos = frames[-1].first_byte >> 1 & 3 if frames and last.packet == "PUBLISH" else 0
     due = last.packet != "PUBLISH" or bool(evidence.inflight_from_client)
-    young = due and evidence.duration_s <= _YOUNG_S
+    first = (
+        last.ago_s <= _POISON_S and sum(each.first_byte >> 4 == PacketType.PUBLISH for each in frames) == 1
+    )
+    young = evidence.duration_s <= _YOUNG_S and (due or first)
     if (qos and not due) or not (young or _is_rare(frames, last.ago_s)):
         return None
     root, why = _kind(evidence, last.packet, frames)
@@ -148,7 +151,13 @@ def _kind(evidence: Evidence, packet: str, frames: list[Frame]) -> tuple[str | N
         return "malformed", (f"Something was wrong with it: {', '.join(odd)}.",)
     size = frames[-1].size if frames else 0
     if size >= _LARGE and size >= _LARGER * _largest(frames[:-1]):
-        return "too_large", (f"With {size} bytes it was by far the largest so far.",)
+        cut = bool(evidence.broker_leg.unsent)
+        rest = (
+            f" {evidence.broker_leg.unsent} of them were not sent on yet."
+            if cut
+            else " It may not be allowed, too."
+        )
+        return "too_large", (f"With {size} bytes it was by far the largest so far.{rest}",)
     if version(evidence) >= 5:
         if packet == "PUBLISH" and evidence.inflight_from_client >= _SMALLEST_RECEIVE_MAXIMUM:
             return "receive_maximum", (f"{evidence.inflight_from_client} PUBLISH were unacknowledged.",)
@@ -164,6 +173,9 @@ def unacceptable(evidence: Evidence) -> Finding | None:
     if quiet is None or quiet > AT_ONCE_S:
         return None
     found, partial = evidence.unreadable, evidence.partial_from_broker
+    odd = _reserved_type(evidence)
+    if odd is not None:
+        return _not_taken(evidence, odd, _LIKELY)
     if found is not None:
         if found.side != Side.BROKER:
             return None
@@ -176,6 +188,19 @@ def unacceptable(evidence: Evidence) -> Finding | None:
             evidence, f"{partial.seen} of the {partial.size} bytes of a {partial.packet} had come."
         )
     return _poison(evidence)
+
+
+def _reserved_type(evidence: Evidence) -> str | None:
+    """The broker's last packet has a type that the client's version does not know, or only clients may send."""
+    frames = frames_from(evidence, Side.BROKER)
+    if not frames:
+        return None
+    name = PACKET_NAMES[frames[-1].first_byte >> 4]
+    if frames[-1].first_byte >> 4 == 0 and "reserved_packet_type" in evidence.oddities:
+        return "That was a packet of reserved type 0."
+    if f"{name.lower()}_from_broker" in evidence.oddities:
+        return f"That was a {name}, which only clients may send."
+    return None
 
 
 def _not_taken(evidence: Evidence, told: str, confidence: Confidence = _UNCLEAR) -> Finding:
