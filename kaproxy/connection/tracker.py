@@ -394,7 +394,8 @@ class ConnectionTracker:
         if at is None or self.scene is None:
             return self.opened_at
         since = at - max(self.scene.silence_counted_s or 0.0, self.scene.ping_wait_s or 0.0)
-        if self.before is not None and at - self.resumed_at < PAUSE_S:  # it may have ended with what came here late
+        # a pause that ended just before may have ended with what came here late, together with the ending
+        if self.before is not None and at - self.resumed_at < PAUSE_S:
             since = min(since, self.resumed_at - self.before.silence)
         return since
 

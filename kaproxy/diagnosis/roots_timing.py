@@ -131,7 +131,8 @@ PING_ROOTS: tuple[Row, ...] = (
         "broker_slow",
         Owner.BROKER,
         "The broker answers, later than the client waits.",
-        "PINGRESP just after the client's ending; or the answer before took over a second, about the longest so far.",
+        "PINGRESP just after the client's ending; or an answer before took over a second: the last one, or half as "
+        "long as this wait.",
         "broker_silent.",
         "See what slows the broker.",
     ),

@@ -33,6 +33,8 @@ _WHOLE_WAIT = 0.9
 #: An answer that took this long (ms), and about the longest so far, shows a broker that gets slower.
 _SLOW_MS = 1000.0
 _GROWN = 0.9
+#: … and so does one that took this part of what the client waits.
+_NEAR = 0.5
 
 
 def find_root(evidence: Evidence) -> Finding:
@@ -155,11 +157,11 @@ def _path_to_broker(evidence: Evidence) -> Finding | None:
 def _slow(evidence: Evidence) -> Finding | None:
     """It answered after the client had gone, or had answered slower and slower."""
     last, slowest = evidence.ping_rtt_last_ms or 0.0, evidence.ping_rtt_max_ms or 0.0
-    stated = evidence.first_disconnect == "client"
+    stated, wait = evidence.first_disconnect == "client", evidence.ping_wait_s or 0.0
     if came_after(evidence, PacketType.PINGRESP):
         because, confidence = "PINGRESP came, after the client had gone.", Confidence.SETTLED
-    elif last >= max(_SLOW_MS, _GROWN * slowest):
-        because, confidence = f"The last answer before took {seconds(last / 1000)}.", Confidence.UNCLEAR
+    elif last >= max(_SLOW_MS, _GROWN * slowest) or slowest >= max(_SLOW_MS, _NEAR * 1000 * wait):
+        because, confidence = f"An answer before had taken {seconds(slowest / 1000)}.", Confidence.UNCLEAR
     else:
         return None
     return Finding(

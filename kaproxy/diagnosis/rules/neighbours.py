@@ -67,11 +67,13 @@ def _not_in_its_window(evidence: Evidence) -> tuple[RuledOut, ...]:
 
 def idle_cut(evidence: Evidence) -> Finding | None:
     """Idle both ways for a box's known limit, or for as long as others with another Keep Alive."""
-    if not _wordless(evidence) or not idle_both_ways(evidence):
+    if not _wordless(evidence):
         return None
     others, idle_s = evidence.neighbours or Neighbours(), evidence.idle_s or 0.0
     limit = matching_limit(idle_s)
     several = others.same_idle_keep_alives > 1
+    if not several and not idle_both_ways(evidence):
+        return None
     its_own = (
         abs(idle_s - keep_alive_of(evidence)) <= _ITS_OWN_S
     )  # what comes at the Keep Alive is a peer's timer
