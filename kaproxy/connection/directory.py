@@ -44,7 +44,6 @@ class Death(NamedTuple):
     """A wordless ending of an established connection."""
 
     at: float
-    client_id: str
     age_s: float
     idle_s: float
     keep_alive: int
@@ -126,11 +125,10 @@ class Directory:
         self._deaths.append(death)
 
     def same_age(self, death: Death) -> int:
-        """Earlier deaths of other identifiers at this one's age."""
+        """Earlier deaths at this one's age, of the same or other identifiers."""
         if death.age_s < SHORTEST_AGE_S:
             return 0
-        others = (each for each in self._apart(death) if each.client_id != death.client_id)
-        return sum(_alike(each.age_s, death.age_s) for each in others)
+        return sum(_alike(each.age_s, death.age_s) for each in self._apart(death))
 
     def same_idle(self, death: Death) -> tuple[int, int]:
         """Earlier deaths after this one's idle time, and how many Keep Alives those and this one had."""

@@ -58,7 +58,7 @@ class Neighbours:
     live: int = 0  # connections open just before the first ending, this one too
     ended_by_broker: int = 0  # of `closed_within_1s`, those the broker ended wordlessly, this one too
     dials_refused: int = 0  # dials refused by the broker's host from 1 s before the first ending to the line
-    same_age: int = 0  # wordless endings of other identifiers at this age, not in the same second
+    same_age: int = 0  # wordless endings at this age, not in the same second
     same_idle: int = 0  # wordless endings after this idle time, not in the same second
     same_idle_keep_alives: int = 0  # how many different Keep Alives those and this one had
     connects_1m: int = 1  # CONNECTs with this client identifier within a minute, this one's the last of them
@@ -121,6 +121,7 @@ class Evidence:
     gap_max_s: float | None = None  # longest time between two complete packets from the client, all survived
     late_gaps: int = 0  # survived gaps longer than the Keep Alive
     idle_s: float | None = None  # since any byte, either way
+    path_idle_limit_s: float | None = None  # the idle limit of the path, where the operator has told it
     downlink_idle_s: float | None = None  # since the last byte from the broker
     downlink_in_silence: int = 0  # control packets from the broker during the last silence, PINGRESP left out
     downlink_gap_s: float | None = None  # longest time without a byte from the broker during the last silence

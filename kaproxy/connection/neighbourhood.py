@@ -40,7 +40,7 @@ def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
         directory.broker_endings.add(now)
     elif not wordless(scene, Side.CLIENT):
         return scene
-    death = Death(now, scene.client_id or "", scene.duration_s, scene.idle_s or 0.0, scene.keep_alive or 0)
+    death = Death(now, scene.duration_s, scene.idle_s or 0.0, scene.keep_alive or 0)
     same_age = directory.same_age(death)
     same_idle, keep_alives = directory.same_idle(death)
     directory.note_death(death)

@@ -117,6 +117,7 @@ def _life(tracker: ConnectionTracker, now: float) -> Facts:
         "close_how": close_how,
         "proxy_action": tracker.proxy_action,
         "proxy_detail": tracker.proxy_detail,
+        "path_idle_limit_s": tracker.policy.path_idle_limit_s,
         "idle_s": now - max(up.byte_at, down.byte_at),
         "downlink_idle_s": now - down.byte_at if down.bytes else None,
         "silence_bytes_s": now - up.byte_at,

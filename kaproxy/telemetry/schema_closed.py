@@ -62,6 +62,7 @@ margin_min_s | number? | s | | | Smallest of limit_low_s - silence_counted_s; ne
 gap_max_s | number? | s | | | Longest time between two control packets from the client that it survived.
 late_gaps | integer | | 0 and up | 3.1.2-20 | Gaps longer than the Keep Alive that it survived.
 idle_s | number? | s | | | Since any byte, either way.
+path_idle_limit_s | number? | s | | | The configured `warnings.path_idle_limit`, where there is one.
 downlink_idle_s | number? | s | | | Since the last byte from the broker.
 downlink_in_silence | integer? | | 0 and up | | Packets from the broker in the last silence, PINGRESP left out.
 downlink_gap_s | number? | s | | | Longest time without a byte from it in that; left out where that is silence_s.
@@ -158,7 +159,7 @@ will_present | boolean? | | | 3.1.2.5 | Did its CONNECT carry a Will.
 live | integer? | | 1 and up | | Connections of this worker open just before the first ending, this one too.
 ended_by_broker | integer? | | | | Connections the broker ended wordlessly in that second, this one too.
 dials_refused | integer? | | | | Dials the broker's host refused from 1 s before the first ending to this line.
-same_age | integer? | | | | Earlier wordless endings of other client identifiers at this age.
+same_age | integer? | | | | Earlier wordless endings at this age.
 same_idle | integer? | | | | Earlier wordless endings after this idle time.
 same_idle_keep_alives | integer? | | | | How many different Keep Alives those and this one had.
 connects_1m | integer? | | 1 and up | | CONNECTs with this client identifier within a minute, this one too.

@@ -526,6 +526,18 @@ def _neighbours() -> dict[str, Case]:
         "a box between client and kaproxy": Case(
             evidence(**{**idle, **CLIENT_LEFT, "ping_ago_s": 100.0}), Cause.IDLE_CUT, "limit_60s", UNCLEAR
         ),
+        "a box whose limit the operator has told": Case(
+            evidence(**{**idle, "silence": 77.0}, path_idle_limit_s=77.0), Cause.IDLE_CUT, None, LIKELY
+        ),
+        "not that box: its limit was not reached": Case(
+            evidence(**{**idle, "silence": 70.0}, path_idle_limit_s=77.0), closed, None, UNCLEAR
+        ),
+        "the same idle time three times over, at one Keep Alive": Case(
+            evidence(**{**idle, "silence": 77.0}, neighbours=Neighbours(9, 1, 0, 0, 2, 1)),
+            Cause.IDLE_CUT,
+            None,
+            UNCLEAR,
+        ),
         "a box that forgot the connection": Case(
             evidence(
                 **{**QUIET, **reset, "keep_alive": 400, "silence": 0.05, "frames": paused, "late_gaps": 0}

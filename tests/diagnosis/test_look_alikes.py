@@ -79,8 +79,14 @@ def test_an_idle_cut_at_the_broker_s_own_limit_looks_like_its_expiry_and_is_not_
 
 
 def test_traffic_in_the_silence_rules_an_idle_cut_out() -> None:
-    verdict = diagnose(CASES["received data reset its ping timer"].evidence)
-    assert Cause.IDLE_CUT in {each.cause for each in verdict.ruled_out}
+    fed = replace(CASES["received data reset its ping timer"].evidence, idle_s=0.5)
+    assert Cause.IDLE_CUT in {each.cause for each in diagnose(fed).ruled_out}
+
+
+def test_a_connack_just_after_connect_is_no_traffic_in_the_silence() -> None:
+    expired = CASES["received data reset its ping timer"].evidence
+    quiet = replace(expired, downlink_in_silence=1, idle_s=(expired.silence_s or 0.0) - 0.001)
+    assert Cause.IDLE_CUT not in {each.cause for each in diagnose(quiet).ruled_out}
 
 
 @pytest.mark.parametrize("early_s", [0.21, 1.0, 30.0, 89.0])

@@ -223,7 +223,7 @@ async def _known_limit(stage: Stage) -> Line:
 )
 async def _thrice(stage: Stage) -> Line:
     broker = await stage.broker("mosquitto")
-    address = await box(stage, (broker.host, broker.port), 5000)
+    address = await box(stage, (broker.host, broker.port), 11000)
     proxy = await stage.proxy(address, profile=broker.profile)
     for number in range(3):
         async with scripted.client(proxy.address, f"device-{number}", 60) as wire:

@@ -110,6 +110,7 @@ FULL = Evidence(
     gap_max_s=1.0,
     late_gaps=1,
     idle_s=0.8,
+    path_idle_limit_s=350.0,
     downlink_idle_s=0.8,
     downlink_in_silence=1,
     downlink_gap_s=0.7,

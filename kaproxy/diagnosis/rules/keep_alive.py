@@ -226,12 +226,20 @@ def _settled_by(confidence: Confidence) -> str | None:
     return "A stated 0x8D, or the broker's log."
 
 
+def _idle_as_long(evidence: Evidence) -> bool:
+    """Did nothing pass either way for as good as all of the client's silence?"""
+    return (evidence.silence_s or 0.0) - (evidence.idle_s or 0.0) < _AS_LONG_S
+
+
+_AS_LONG_S = 0.2
+
+
 def _look_alikes(evidence: Evidence) -> tuple[RuledOut, ...]:
     found = []
     if evidence.taken_over_by is None:
         found.append(beaten(Cause.TAKEOVER, "no rival CONNECT in this worker"))
     received = received_in_silence(evidence)
-    if received:
+    if received and not _idle_as_long(evidence):
         sent = counted(received, "packet")
         found.append(beaten(Cause.IDLE_CUT, f"{sent} came meanwhile"))
     return tuple(found)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kaproxy.connection.evidence import Evidence, Neighbours
 from kaproxy.connection.facts import Ending, Side
-from kaproxy.diagnosis.limits import matching_limit, outlived_limit
+from kaproxy.diagnosis.limits import EARLY_S, LATE_S, matching_limit, outlived_limit
 from kaproxy.diagnosis.reading import (
     closed_first,
     established,
@@ -70,14 +70,15 @@ def idle_cut(evidence: Evidence) -> Finding | None:
     if not _wordless(evidence):
         return None
     others, idle_s = evidence.neighbours or Neighbours(), evidence.idle_s or 0.0
-    limit = matching_limit(idle_s)
+    limit, told = matching_limit(idle_s), _at_told_limit(evidence)
     several = others.same_idle_keep_alives > 1
+    repeated = others.same_idle >= _TWO
     if not several and not idle_both_ways(evidence):
         return None
     its_own = (
         abs(idle_s - keep_alive_of(evidence)) <= _ITS_OWN_S
     )  # what comes at the Keep Alive is a peer's timer
-    if not several and (limit is None or its_own):
+    if not several and not told and (its_own or (limit is None and not repeated)):
         return None
     return Finding(
         Cause.IDLE_CUT,
@@ -88,15 +89,22 @@ def idle_cut(evidence: Evidence) -> Finding | None:
                 if others.same_idle
                 else ()
             ),
+            *(("That is the idle limit of the path, as configured.",) if told else ()),
             *((f"That is a known limit: {limit.who}.",) if limit else ()),
         ),
-        _LIKELY if several else _UNCLEAR,
+        _LIKELY if several or told else _UNCLEAR,
         root=limit.root if limit else None,
         ruled_out=_not_in_its_window(evidence) if closed_first(evidence, Side.BROKER) else (),
         would_settle=_ONE_LIMIT
         if several
         else f"{_left_alone(evidence)}; the same idle time with another Keep Alive.",
     )
+
+
+def _at_told_limit(evidence: Evidence) -> bool:
+    """Was it idle for as long as the path's limit, of which the operator has told?"""
+    told, idle_s = evidence.path_idle_limit_s, evidence.idle_s
+    return told is not None and idle_s is not None and told - EARLY_S <= idle_s <= told + LATE_S
 
 
 _ITS_OWN_S = 1.0
