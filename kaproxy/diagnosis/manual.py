@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from kaproxy.diagnosis.causes import CAUSES, Row
 from kaproxy.diagnosis.codes import FIRST_LETTERS, SECOND_LETTERS
-from kaproxy.diagnosis.profiles import BROKER_PROFILES, BrokerProfile
+from kaproxy.diagnosis.profiles import BROKER_PROFILES, TAKEOVERS, BrokerProfile
 from kaproxy.diagnosis.roots import ROOTS
 from kaproxy.diagnosis.rules import RULES
 
@@ -97,7 +97,9 @@ def _rules() -> Iterator[str]:
 def _profiles() -> Iterator[str]:
     yield "## Broker profiles\n"
     yield "When a broker expires a client, for a Keep Alive of 60 s, in seconds since what it counts.\n"
-    head = ("profile", "broker", "counts", "from", "to", "sends 0x8D", "waits for CONNECT", "note", "source")
+    yield "Takeover: " + "; ".join(f"*{name}*: {what}" for name, what in TAKEOVERS.items()) + ".\n"
+    asked = ("sends 0x8D", "closes with", "waits for CONNECT", "takeover", "largest Keep Alive")
+    head = ("profile", "broker", "counts", "from", "to", *asked, "note", "source")
     yield from _table(head, (_profile(row) for row in BROKER_PROFILES.values()))
 
 
@@ -106,7 +108,9 @@ def _profile(row: BrokerProfile) -> tuple[str, ...]:
     low, high = (f"{limits[0]:g}", f"{limits[1]:g}") if limits else ("never", "never")
     says = {True: "yes", False: "no", None: "not known"}[row.sends_0x8d]
     wait = f"{row.connect_wait_s[0]:g} s" if row.connect_wait_s else "-"
-    return (f"`{row.name}`", row.title, row.window.counts.value, low, high, says, wait, row.note, row.source)
+    largest = f"{row.keep_alive_max} s" if row.keep_alive_max else "-"
+    answers = (says, (row.closes_with or "-").upper(), wait, row.takeover or "-", largest)
+    return (f"`{row.name}`", row.title, row.window.counts.value, low, high, *answers, row.note, row.source)
 
 
 _EXAMPLE_KEEP_ALIVE = 60

@@ -30,6 +30,7 @@ class BrokerProfile:
     caps_zero: bool = False  # does a Keep Alive of 0 count as `keep_alive_max` too
     counts_rest_above: int | None = None  # part of a packet counts while more bytes than this are to come
     strong: Window | None = None  # the part of `window` most brokers keep to; only for a union of brokers
+    takeover: str | None = None  # when the older connection of a client identifier goes (`TAKEOVERS`)
     note: str = ""
     learned: int = (
         0  # from how many of its own expiries this profile was learned; 0: it is a row of this table
@@ -40,6 +41,13 @@ class BrokerProfile:
         """Is this one broker's window, or its own behaviour, and no union of all?"""
         return self.strong is None or self.learned > 0
 
+
+#: The order of a takeover (MQTT 5.0 3.1.4-3), as far as it is known.
+TAKEOVERS = {
+    "before": "the older connection is closed before the newer one's CONNACK",
+    "either": "the older connection may be closed before or after the newer one's CONNACK",
+    "never": "both may live on",
+}
 
 _ROWS = (
     BrokerProfile(
@@ -52,6 +60,7 @@ _ROWS = (
         counts_rest_above=1000,
         connect_wait_s=(90.0, 91.5),
         note="WebSocket listeners look once a minute: up to 62 s late.",
+        takeover="before",
     ),
     BrokerProfile(
         "mosquitto_2.0",
@@ -64,6 +73,7 @@ _ROWS = (
         connect_wait_s=(90.0, 97.5),
         note="Looks at all clients every 6 s and closes the expired ones in one batch. 2.0.12 to 2.0.15 refuse "
         "Keep Alive 0 of 3.x clients with CONNACK 2.",
+        takeover="before",
     ),
     BrokerProfile(
         "mosquitto_2.0.21",
@@ -75,6 +85,7 @@ _ROWS = (
         counts_rest_above=1000,
         connect_wait_s=(90.0, 91.5),
         note="2.1 built without WebSockets: up to 6 s late (derived).",
+        takeover="before",
     ),
     BrokerProfile(
         "emqx_4",
@@ -83,6 +94,7 @@ _ROWS = (
         "emqx/emqx@v4.4.19:src/emqx_keepalive.erl; emqx/emqx issue 3547",
         sends_0x8d=True,
         connect_wait_s=(15.0, 15.5),
+        takeover="before",
     ),
     BrokerProfile(
         "emqx_5.0.26",
@@ -91,6 +103,7 @@ _ROWS = (
         "emqx/emqx@v5.4.0:apps/emqx/src/emqx_keepalive.erl; emqx/emqx issue 11685",
         sends_0x8d=True,
         connect_wait_s=(15.0, 15.5),
+        takeover="before",
     ),
     BrokerProfile(
         "emqx_5.7.2",
@@ -100,6 +113,7 @@ _ROWS = (
         sends_0x8d=True,
         connect_wait_s=(15.0, 15.5),
         note="Looks every min(30 s, Keep Alive / 2); a PINGREQ restarts that clock.",
+        takeover="before",
     ),
     BrokerProfile(
         "hivemq",
@@ -108,6 +122,7 @@ _ROWS = (
         "hivemq/hivemq-community-edition@2026.5: KeepAliveDisconnectHandler, KeepAliveDisconnectService",
         sends_0x8d=True,
         connect_wait_s=(10.0, 10.5),
+        takeover="before",
     ),
     BrokerProfile(
         "vernemq",
@@ -118,6 +133,7 @@ _ROWS = (
         closes_with="rst",
         connect_wait_s=(5.0, 5.5),
         note="Every close of its own is a RST (linger 0).",
+        takeover="before",
     ),
     BrokerProfile(
         "rabbitmq",
@@ -128,6 +144,7 @@ _ROWS = (
         sends_0x8d=True,
         connect_wait_s=(10.0, 10.5),
         note="While blocked by a memory or disk alarm it neither reads, answers nor expires.",
+        takeover="either",
     ),
     BrokerProfile(
         "moquette",
@@ -137,6 +154,7 @@ _ROWS = (
         sends_0x8d=False,
         connect_wait_s=(10.0, 10.5),
         note="A configured server_keep_alive replaces the Keep Alive of 3.x clients untold.",
+        takeover="before",
     ),
     BrokerProfile(
         "aedes",
@@ -145,6 +163,7 @@ _ROWS = (
         "moscajs/aedes@v1.1.1:lib/handlers/connect.js, index.js; measured at 1.50 x to the hundredth",
         sends_0x8d=False,
         connect_wait_s=(30.0, 30.5),
+        takeover="either",
     ),
     BrokerProfile(
         "mochi",
@@ -153,6 +172,7 @@ _ROWS = (
         "mochi-mqtt/server@v2.7.9:clients.go, server.go",
         sends_0x8d=False,
         note="Keep Alive above 43690 wraps. Sends DISCONNECT to 3.1.1 clients on takeover and shutdown.",
+        takeover="before",
     ),
     BrokerProfile(
         "rumqttd",
@@ -162,6 +182,7 @@ _ROWS = (
         sends_0x8d=False,
         connect_wait_s=(60.0, 60.5),
         note="Its own writes restart the clock. Keep Alive 0 and bad credentials: closed without CONNACK.",
+        takeover="either",
     ),
     BrokerProfile(
         "ejabberd",
@@ -170,6 +191,7 @@ _ROWS = (
         "processone/ejabberd@26.07:src/mod_mqtt_session.erl",
         sends_0x8d=True,
         connect_wait_s=(30.0, 30.5),
+        takeover="either",
     ),
     BrokerProfile(
         "artemis",
@@ -181,6 +203,7 @@ _ROWS = (
         sends_0x8d=False,
         connect_wait_s=(90.0, 94.5),
         note="Lowers Keep Alive 0 and above 60 to 60 by default; 3.x clients are never told.",
+        takeover="before",
     ),
     BrokerProfile(
         "activemq",
@@ -198,6 +221,7 @@ _ROWS = (
         "Yakifo/amqtt@v0.11.4:amqtt/mqtt/protocol/broker_handler.py",
         sends_0x8d=False,
         note="Never expires anybody.",
+        takeover="never",
     ),
     BrokerProfile(
         "mqttnet",
