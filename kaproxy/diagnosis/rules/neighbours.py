@@ -73,7 +73,7 @@ def idle_cut(evidence: Evidence) -> Finding | None:
     limit, told = matching_limit(idle_s), _at_told_limit(evidence)
     several = others.same_idle_keep_alives > 1
     repeated = others.same_idle >= _TWO
-    if not several and not idle_both_ways(evidence):
+    if not several and not told and not idle_both_ways(evidence):
         return None
     its_own = (
         abs(idle_s - keep_alive_of(evidence)) <= _ITS_OWN_S
