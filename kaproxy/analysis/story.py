@@ -16,8 +16,9 @@ from typing import Any, TypeAlias
 
 from kaproxy.analysis.logs import Fields, Line
 from kaproxy.connection.evidence import Evidence
-from kaproxy.diagnosis import Cause, diagnose
+from kaproxy.diagnosis import diagnose
 from kaproxy.diagnosis.record import RecordError, from_record
+from kaproxy.diagnosis.verdict import CLEAN_CAUSES
 
 CLOSED, ESTABLISHED, ACCEPTED, DROPPED = (
     "connection.closed",
@@ -25,10 +26,8 @@ CLOSED, ESTABLISHED, ACCEPTED, DROPPED = (
     "connection.accepted",
     "log.dropped",
 )
-#: Endings somebody meant; every other cause is a drop. The same that are logged at level info.
-MEANT = frozenset(
-    {Cause.CLIENT_DISCONNECT, Cause.CLIENT_DISCONNECT_WITH_WILL, Cause.PROBE, Cause.PROXY_SHUTDOWN}
-)
+#: Endings that were meant, and are no drops.
+MEANT = CLEAN_CAUSES
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 

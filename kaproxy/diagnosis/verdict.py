@@ -45,6 +45,12 @@ class Cause(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: Endings somebody meant; every other cause is a drop.
+CLEAN_CAUSES = frozenset(
+    {Cause.CLIENT_DISCONNECT, Cause.CLIENT_DISCONNECT_WITH_WILL, Cause.PROBE, Cause.PROXY_SHUTDOWN}
+)
+
+
 class Owner(StrEnum):
     """Who has to act."""
 

@@ -13,14 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from kaproxy.connection.events import (
-    Closed,
-    Event,
-    KeepAliveOverdue,
-    NotReading,
-    ObserverFailed,
-    PingUnanswered,
-)
+from kaproxy.connection.events import Closed, Event, ObserverFailed, Suspicion
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction, RelayFacts, Side
 
@@ -219,6 +212,6 @@ def first_ending(client: LegFacts, broker: LegFacts) -> tuple[str, Ending, float
 
 def with_legs(event: Event, client: LegFacts, broker: LegFacts) -> Event:
     """A suspicion with what the kernel said of both legs at that moment; other events as they are."""
-    if isinstance(event, KeepAliveOverdue | PingUnanswered | NotReading):
+    if isinstance(event, Suspicion):
         return replace(event, client_leg=client, broker_leg=broker)
     return event

@@ -17,16 +17,11 @@ from kaproxy.connection.evidence import Evidence
 from kaproxy.diagnosis import Verdict, diagnose
 from kaproxy.diagnosis.record import put_relay, to_record
 from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, WHO, put
-from kaproxy.diagnosis.verdict import Cause, Confidence, Owner
+from kaproxy.diagnosis.verdict import CLEAN_CAUSES, Cause, Confidence, Owner
 from kaproxy.telemetry.log import Log
 from kaproxy.telemetry.warnings import WARNINGS
 
 Record: TypeAlias = dict[str, Any]
-
-#: Endings somebody meant: told at info. proxy_error is an error, every other cause a warning.
-CLEAN_CAUSES = frozenset(
-    {Cause.CLIENT_DISCONNECT, Cause.CLIENT_DISCONNECT_WITH_WILL, Cause.PROBE, Cause.PROXY_SHUTDOWN}
-)
 
 
 def level_of(cause: str) -> str:

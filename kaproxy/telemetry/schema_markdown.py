@@ -15,9 +15,8 @@ from kaproxy.connection.history import ENDING_LETTERS, OPAQUE, PACKET_LETTERS, P
 from kaproxy.connection.keepalive import Counts
 from kaproxy.diagnosis.frames import FORM
 from kaproxy.diagnosis.profiles import BROKER_PROFILES
-from kaproxy.diagnosis.verdict import Confidence, Owner
+from kaproxy.diagnosis.verdict import CLEAN_CAUSES, Confidence, Owner
 from kaproxy.mqtt.codes import PACKET_NAMES
-from kaproxy.telemetry.recorder import CLEAN_CAUSES
 from kaproxy.telemetry.schema import SCHEMA, EventLine, Field, events, head, parts
 
 _WORD_SETS: tuple[type[StrEnum], ...] = (Ending, Phase, ProxyAction, Counts, Confidence, Owner)

@@ -17,7 +17,7 @@ from kaproxy.analysis.story import (
     near,
     select,
 )
-from kaproxy.telemetry.recorder import CLEAN_CAUSES
+from kaproxy.diagnosis.verdict import CLEAN_CAUSES
 from tests.analysis import scene
 from tests.analysis.scene import closed, head, late, named, warning
 from tests.diagnosis.cases import CASES, evidence
