@@ -16,6 +16,13 @@ PURE = ("mqtt", "connection", "diagnosis")
 
 #: Third party or module -> the parts of kaproxy that may import it.
 ALLOWED = {
+    "duckdb": {"analysis"},
+    "scipy": {"analysis"},
+    "numpy": {"analysis"},
+    "altair": {"analysis"},
+    "vl_convert": {"analysis"},
+    "hypercorn": {"admin"},
+    "starlette": {"admin"},
     "structlog": {"telemetry"},
     "orjson": {"telemetry", "analysis"},
     "trio": {"relay", "serve", "cli", "demo"},
@@ -23,7 +30,7 @@ ALLOWED = {
     "pydantic_core": {"settings"},
     "click": {"cli", "docs", "demo"},
     "rich": {"analysis", "demo"},
-    "prometheus_client": set[str](),
+    "prometheus_client": {"telemetry", "admin"},
     "asyncio": set[str](),
     "select": {"relay", "telemetry"},
 }

@@ -1,0 +1,33 @@
+"""Asking the tables: what every engine can do, and the words in which their SQL differs.
+
+A query is one text for all engines. In it `{closed}` stands for the closing lines asked for, `{warned}` for the
+warnings among them, and names in capitals for the words of `Words`. What an engine cannot do (windows, joins that
+need none) is not asked: aggregate in SQL, put sequences together in Python. It may not know what a column means.
+Read next: `duck.py`, `clickhouse.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias
+
+Row: TypeAlias = tuple[Any, ...]
+
+#: Placeholder in a query -> what DuckDB calls it. Every engine has the same keys.
+DUCKDB_WORDS: Mapping[str, str] = {"INT": "BIGINT", "REAL": "DOUBLE", "TEXT": "VARCHAR"}
+CLICKHOUSE_WORDS: Mapping[str, str] = {"INT": "Int64", "REAL": "Float64", "TEXT": "String"}
+
+
+class Engine(Protocol):
+    """Whoever answers queries over the two tables."""
+
+    @property
+    def name(self) -> str:
+        """ "duckdb" or "clickhouse", with its version."""
+
+    def rows(self, sql: str) -> list[Row]:
+        """The rows of a query after its placeholders are filled in. Raises EngineError with the engine's words."""
+
+
+class EngineError(Exception):
+    """A query could not be answered; the message says by whom and why."""
