@@ -95,11 +95,14 @@ class Warnings(Table):
     """[warnings]"""
 
     keep_alive_late: Annotated[float, Factor(0.5, 10)] = Field(
-        default=1.0, description="keep_alive.late is told of a gap longer than this factor x Keep Alive."
+        default=1.0,
+        description="keep_alive.late is told of a gap longer than this factor x Keep Alive, keep_alive.missed "
+        "while it lasts.",
     )
     ping_unanswered: Annotated[float, Duration(0.1, 3600)] = Field(
         default=5.0,
-        description="ping.unanswered is told of a PINGREQ that has waited this long for its PINGRESP.",
+        description="ping.unanswered is told of a PINGREQ that has waited this long for its PINGRESP, or a third of "
+        "the Keep Alive.",
     )
     ping_slow: Annotated[float, Duration(0.001, 3600)] = Field(
         default=1.0,

@@ -52,6 +52,19 @@ class KeepAliveLate:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepAliveMissed:
+    """The Keep Alive has passed without a control packet from the client, which is still silent (3.1.2-20)."""
+
+    origin: Origin
+    client_id: str
+    silence_s: float
+    keep_alive: int
+    left_s: float | None  # what is left to the low end of the broker's window
+    last_packet: str | None
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class KeepAliveOverdue:
     """The client's silence passed the limit and the connection still stands."""
 
@@ -166,6 +179,7 @@ Event: TypeAlias = (
     | LookSooner
     | Established
     | KeepAliveLate
+    | KeepAliveMissed
     | KeepAliveOverdue
     | KeepAliveRisky
     | PingSlow

@@ -24,7 +24,7 @@ class Policy:
     profile: str = "unknown"
     frames: int = 16  # control packets the flight recorder holds, 0 to 255
     late_factor: float = 1.0  # a gap over this many Keep Alives (and the tolerance) is late
-    ping_unanswered_s: float = 5.0  # warn when a PINGREQ waits longer, at most half the Keep Alive
+    ping_unanswered_s: float = 5.0  # warn when a PINGREQ waits longer, at most a third of the Keep Alive
     ping_slow_s: float = 1.0  # warn when a PINGRESP took longer, at most a quarter of the Keep Alive
     not_reading_s: float = 2.0  # warn when a peer has taken nothing of what is held for it for so long
     path_idle_limit_s: float | None = None  # the idle limit of the path, where it is known
@@ -36,8 +36,11 @@ class Policy:
         return self.late_factor * keep_alive + min(LATE_TOLERANCE_S, LATE_TOLERANCE_FACTOR * keep_alive)
 
     def unanswered_after(self, keep_alive: int) -> float:
-        """Seconds a PINGREQ may wait for its PINGRESP before it is worth a warning."""
-        return min(self.ping_unanswered_s, keep_alive / 2) if keep_alive else self.ping_unanswered_s
+        """Seconds a PINGREQ may wait for its PINGRESP before it is worth a warning.
+
+        MQTT.js gives up after half the Keep Alive, and nobody sooner: a third still comes before.
+        """
+        return min(self.ping_unanswered_s, keep_alive / 3) if keep_alive else self.ping_unanswered_s
 
     def slow_after(self, keep_alive: int) -> float:
         """Seconds a PINGRESP may take before that is worth a warning."""

@@ -16,6 +16,7 @@ from kaproxy.connection.events import (
     ClientIdContested,
     Event,
     KeepAliveLate,
+    KeepAliveMissed,
     KeepAliveOverdue,
     KeepAliveRisky,
     LookSooner,
@@ -52,6 +53,9 @@ EARLY_LOOK_S = 1.0
 IDLE_LOOK_FACTOR = 0.5
 IDLE_LOOK_S = 30.0
 
+#: A client that was told late within so many intervals will be again: telling it as missed too adds nothing.
+_HABIT_INTERVALS = 2
+
 #: Why a Keep Alive is risky (`KeepAliveRisky.reason`), as told in the log.
 RISKS = {
     "zero": "Keep Alive 0: neither side ever notices that the other is gone (3.1.2.10)",
@@ -63,11 +67,15 @@ RISKS = {
 class Watch:
     """What one connection was warned of already. Times are monotonic seconds."""
 
-    __slots__ = ("contested", "due", "late_told", "overdue_told", "ping_told", "slow_told", "stalls_told")
+    __slots__ = (
+        "contested", "due", "late_told", "missed", "missed_told", "overdue_told", "ping_told", "slow_told",
+        "stalls_told",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.due = math.inf  # when the next look was said to be
-        self.late_told = self.slow_told = self.contested = NEVER
+        self.late_told = self.missed_told = self.slow_told = self.contested = NEVER
+        self.missed: float | None = None  # the control packet after which the Keep Alive was seen to pass
         self.overdue_told: float | None = None  # the sign of life whose silence was told
         self.ping_told: float | None = None  # the PINGREQ whose wait was told
         self.stalls_told: dict[Side, float] | None = None  # when each side was last said not to read
@@ -98,9 +106,11 @@ class Watch:
         oldest = tracker.pings.oldest
         if oldest is not None and oldest != self.ping_told:
             due = min(due, oldest + tracker.policy.unanswered_after(keep_alive))
-        counted = tracker.counted_at()
+        counted, spoke_at = tracker.counted_at(), tracker.up.packet_at
         if tracker.limits is not None and counted != self.overdue_told:
             due = min(due, counted + tracker.limits[0])
+        if keep_alive and spoke_at != self.missed:
+            due = min(due, spoke_at + tracker.policy.late_after(keep_alive))
         self.due = due
         return due
 
@@ -114,14 +124,38 @@ class Watch:
         """What has become suspicious by `now`."""
         if tracker.established_at is None or tracker.scene is not None:
             return ()
-        found = (self._overdue(tracker, now), self._unanswered(tracker, now))
+        found = (self._overdue(tracker, now) or self._missed(tracker, now), self._unanswered(tracker, now))
         return [event for event in found if event is not None]
+
+    def _missed(self, tracker: ConnectionTracker, now: float) -> KeepAliveMissed | None:
+        """The Keep Alive passes while the client is silent; None where its habit was told lately."""
+        keep_alive, spoke_at = tracker.effective_keep_alive, tracker.up.packet_at
+        if not keep_alive or spoke_at == self.missed:
+            return None
+        if now < spoke_at + tracker.policy.late_after(keep_alive):
+            return None
+        self.missed = spoke_at
+        if now - self.late_told.at < _HABIT_INTERVALS * tracker.policy.warning_interval_s:
+            return None
+        self.missed_told, untold = self.missed_told.next(now, tracker.policy.warning_interval_s)
+        if untold is None:
+            return None
+        return KeepAliveMissed(
+            origin=tracker.origin,
+            client_id=tracker.client_id,
+            silence_s=now - spoke_at,
+            keep_alive=keep_alive,
+            left_s=tracker.limits[0] - (now - tracker.counted_at()) if tracker.limits else None,
+            last_packet=packet_name(tracker.up.last) if tracker.up.last else None,
+            suppressed=untold,
+        )
 
     def _overdue(self, tracker: ConnectionTracker, now: float) -> KeepAliveOverdue | None:
         counted, limits = tracker.counted_at(), tracker.limits
         if limits is None or counted == self.overdue_told or now < counted + limits[0]:
             return None
         self.overdue_told = counted
+        self.missed = tracker.up.packet_at  # that the Keep Alive has passed goes without saying now
         return KeepAliveOverdue(
             origin=tracker.origin,
             client_id=tracker.client_id,

@@ -71,6 +71,12 @@ margin_s | number? | s | | | What was left to the low end of the broker's window
 = late_gaps
 suppressed | integer | | 0 and up | | Earlier ones of this connection not told because of `warnings.interval`.
 
+# keep_alive.missed | warning | The Keep Alive has passed and the client is still silent: it breaks 3.1.2-20.
+= conn_id client_id! client_addr silence_s! keep_alive!
+left_s | number? | s | | | What is left of the broker's patience, to the low end of its window.
+last_packet | text? | | | | The last complete control packet from the client.
+suppressed | integer | | 0 and up | | Earlier ones of this connection not told because of `warnings.interval`.
+
 # keep_alive.overdue | warning | The client's silence passed the limit and the connection still stands.
 = conn_id client_id! client_addr silence_s! keep_alive! limit_low_s! limit_high_s!
 last_packet | text? | | | | The last complete control packet from the client.

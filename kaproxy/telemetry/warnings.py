@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from kaproxy.connection.events import (
     ClientIdContested,
     KeepAliveLate,
+    KeepAliveMissed,
     KeepAliveOverdue,
     KeepAliveRisky,
     NotReading,
@@ -29,6 +30,7 @@ Line: TypeAlias = tuple[str, str, Record]  # level, event name, fields; None whe
 _LEG = dict(MEASURED)["client_leg"]
 _OfConnection: TypeAlias = (
     KeepAliveLate
+    | KeepAliveMissed
     | KeepAliveOverdue
     | KeepAliveRisky
     | PingSlow
@@ -55,6 +57,17 @@ def _late(event: KeepAliveLate) -> Line:
         "suppressed": event.suppressed,
     }
     return "warning", "keep_alive.late", record
+
+
+def _missed(event: KeepAliveMissed) -> Line:
+    record = _whose(event) | {
+        "silence_s": round(event.silence_s, 3),
+        "keep_alive": event.keep_alive,
+        "left_s": _rounded(event.left_s),
+        "last_packet": event.last_packet,
+        "suppressed": event.suppressed,
+    }
+    return "warning", "keep_alive.missed", record
 
 
 def _overdue(event: KeepAliveOverdue) -> Line:
@@ -140,6 +153,7 @@ def _rounded(number: float | None) -> float | None:
 #: How each kind of warning becomes its line.
 WARNINGS: dict[type, Callable[[Any], Line]] = {
     KeepAliveLate: _late,
+    KeepAliveMissed: _missed,
     KeepAliveOverdue: _overdue,
     KeepAliveRisky: _risky,
     PingSlow: _slow,

@@ -249,8 +249,8 @@ def test_pings_are_matched_and_their_round_trips_kept() -> None:
     assert (evidence.ping_wait_s, evidence.ping_ago_s) == (10.0, 10.0)
 
 
-def test_an_unanswered_ping_is_told_once_at_half_the_keep_alive() -> None:
-    play = Play(TIGHT).established("dev", 4).at(3.0).ping(answered=False).at(4.9)
+def test_an_unanswered_ping_is_told_once_at_a_third_of_the_keep_alive() -> None:
+    play = Play(TIGHT).established("dev", 6).at(5.0).ping(answered=False).at(6.9)
     assert not play.events(PingUnanswered)
     (event,) = play.at(8.0).events(PingUnanswered)
     assert isinstance(event, PingUnanswered)
@@ -258,7 +258,7 @@ def test_an_unanswered_ping_is_told_once_at_half_the_keep_alive() -> None:
 
 
 def test_a_ping_answered_in_time_is_not_told() -> None:
-    play = Play(TIGHT).established("dev", 4).at(3.0).ping(answered=False).at(4.5).broker(builders.pingresp())
+    play = Play(TIGHT).established("dev", 6).at(3.0).ping(answered=False).at(4.5).broker(builders.pingresp())
     assert not play.at(7.0).events(PingUnanswered)
 
 

@@ -1,7 +1,15 @@
 """What is told before a drop: thresholds, and how often."""
 
 from kaproxy.connection import Directory, Policy
-from kaproxy.connection.events import ClientIdContested, KeepAliveRisky, NotReading, PingSlow
+from kaproxy.connection.events import (
+    ClientIdContested,
+    KeepAliveLate,
+    KeepAliveMissed,
+    KeepAliveOverdue,
+    KeepAliveRisky,
+    NotReading,
+    PingSlow,
+)
 from kaproxy.connection.facts import Side
 from kaproxy.connection.keepalive import Window
 from tests import builders
@@ -98,3 +106,48 @@ def test_a_keep_alive_above_the_services_maximum_is_risky_unless_the_broker_lowe
     assert (event.reason, event.limit_s) == ("above_maximum", 60.0)
     connack = builders.connack(version=5, properties=[("server_keep_alive", 60)])
     assert not Play(policy).established("dev", 600, version=5, connack=connack).events(KeepAliveRisky)
+
+
+def test_a_keep_alive_that_passes_in_silence_is_told_while_it_lasts_with_what_is_left() -> None:
+    play = Play(Policy(window=Window())).established("dev", 10).at(3.0).ping().at(13.9)
+    assert not play.events(KeepAliveMissed)
+    (event,) = play.at(14.2).events(KeepAliveMissed)
+    assert isinstance(event, KeepAliveMissed)
+    assert (event.silence_s, event.keep_alive, event.last_packet, event.suppressed) == (
+        11.0,
+        10,
+        "PINGREQ",
+        0,
+    )
+    low, _ = Window().limits(10) or (0.0, 0.0)
+    assert event.left_s == low - 11.0
+
+
+def test_a_silence_is_told_once_as_missed_and_once_as_overdue() -> None:
+    play = Play().established("dev", 10).at(300.0)
+    assert len(play.events(KeepAliveMissed)) == len(play.events(KeepAliveOverdue)) == 1
+
+
+def test_a_client_in_time_or_without_a_keep_alive_has_missed_nothing() -> None:
+    play = Play().established("dev", 10)
+    for number in range(1, 20):
+        play.at(10.5 * number).ping()
+    assert not play.events(KeepAliveMissed)
+    assert not Play().established("dev", 0).at(9000.0).events(KeepAliveMissed)
+
+
+def test_a_habit_just_told_as_late_is_not_told_as_missed_too() -> None:
+    play = Play(Policy(warning_interval_s=60.0)).established("dev", 10)
+    for number in range(1, 20):
+        play.at(13.0 * number).ping()
+    late, missed = play.events(KeepAliveLate), play.events(KeepAliveMissed)
+    assert len(late) == 4
+    assert len(missed) == 1
+
+
+def test_missed_is_told_again_once_the_habit_was_told_long_ago() -> None:
+    play = Play(Policy(warning_interval_s=20.0)).established("dev", 10).at(15.0).ping().at(30.0).ping()
+    for number in range(4, 8):
+        play.at(10.0 * number).ping()
+    assert len(play.events(KeepAliveMissed)) == 1
+    assert len(play.at(90.0).events(KeepAliveMissed)) == 2

@@ -32,7 +32,14 @@ ANY = "(any)"  # as an expectation: some value, whichever
 ONE_SCENARIO_S = 150.0
 WARNINGS = frozenset(
     {
-        *("keep_alive.late", "keep_alive.overdue", "keep_alive.risky", "ping.slow", "ping.unanswered"),
+        *(
+            "keep_alive.late",
+            "keep_alive.missed",
+            "keep_alive.overdue",
+            "keep_alive.risky",
+            "ping.slow",
+            "ping.unanswered",
+        ),
         *("client.not_reading", "broker.not_reading", "client_id.contested", "proxy.lagging"),
     }
 )

@@ -10,6 +10,7 @@ from kaproxy.connection.events import (
     Established,
     Event,
     KeepAliveLate,
+    KeepAliveMissed,
     KeepAliveOverdue,
     ObserverFailed,
     PingUnanswered,
@@ -43,6 +44,7 @@ LEG = LegFacts(
 BUSY = replace(LEG, unsent=1, unacked=2, retransmits=3, backoff=3, stalled_s=1.0, stalled_now=True)
 ESTABLISHED = Established(ORIGIN, "press-7", "3.1.1", 10, 10, 15.0, 22.0, True, False, True, 0.0123456)
 LATE = KeepAliveLate(ORIGIN, "press-7", 15.00234, 10, -0.00234, 3, suppressed=2)
+MISSED = KeepAliveMissed(ORIGIN, "press-7", 11.0, 10, 4.0, "PINGREQ")
 OVERDUE = KeepAliveOverdue(ORIGIN, "press-7", 22.5, 10, 15.0, 22.0, "PINGREQ", LEG, None)
 UNANSWERED = PingUnanswered(ORIGIN, "press-7", 5.0, 1, 10, None, None, LEG)
 EVIDENCE = Evidence(
@@ -155,6 +157,7 @@ EVENTS: tuple[Event, ...] = (
     Accepted(ORIGIN),
     ESTABLISHED,
     LATE,
+    MISSED,
     OVERDUE,
     UNANSWERED,
     ObserverFailed(ORIGIN, "ValueError: no"),

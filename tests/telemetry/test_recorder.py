@@ -58,6 +58,7 @@ def test_every_event_gives_one_line_with_its_name(record: Record) -> None:
         "connection.accepted",
         "connection.established",
         "keep_alive.late",
+        "keep_alive.missed",
         "keep_alive.overdue",
         "ping.unanswered",
         "observer.failed",
