@@ -30,6 +30,9 @@ class IdleLimit:
         return f"limit_{self.seconds}s"
 
 
+#: The root of idle_cut where the limit is none of these, but the operator's own word for the path.
+TOLD_LIMIT = "path_limit"
+
 IDLE_LIMITS = (
     IdleLimit(50, "HAProxy's widely copied sample configuration", "lelylan/haproxy-mqtt pull request 5"),
     IdleLimit(

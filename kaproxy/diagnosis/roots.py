@@ -9,7 +9,7 @@ Read next: `manual.py`, which prints both catalogues.
 from __future__ import annotations
 
 from kaproxy.diagnosis.causes import CAUSE_ROWS, Row
-from kaproxy.diagnosis.limits import IDLE_LIMITS
+from kaproxy.diagnosis.limits import IDLE_LIMITS, TOLD_LIMIT
 from kaproxy.diagnosis.roots_timing import KEEP_ALIVE_ROOTS, PING_ROOTS
 from kaproxy.diagnosis.verdict import Cause, Owner
 
@@ -247,6 +247,14 @@ _CLIENT_CLOSED = (
         "Add back-off to its reconnects.",
     ),
 )
+_TOLD_LIMIT = Row(
+    TOLD_LIMIT,
+    Owner.PATH,
+    "The idle limit of the path, as the operator configured it (warnings.path_idle_limit).",
+    "Closed after just that idle time, by whichever side the box stands on.",
+    "A peer with a timer of the same length.",
+    "Keep Alive well below that limit, or raise the limit.",
+)
 _IDLE_CUT = tuple(
     Row(
         limit.root,
@@ -274,7 +282,7 @@ ROOTS: dict[str, dict[str, Row]] = {
         Cause.BROKER_SHUTDOWN: _DISCONNECT[2:3],
         Cause.BROKER_CLOSED: _DISCONNECT,
         Cause.BROKER_RESET: _DISCONNECT,
-        Cause.IDLE_CUT: _IDLE_CUT,
+        Cause.IDLE_CUT: (*_IDLE_CUT, _TOLD_LIMIT),
         Cause.CLIENT_CLOSED: _CLIENT_CLOSED,
         Cause.CLIENT_RESET: _CLIENT_CLOSED,
     }.items()

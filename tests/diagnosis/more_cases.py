@@ -527,10 +527,13 @@ def _neighbours() -> dict[str, Case]:
             evidence(**{**idle, **CLIENT_LEFT, "ping_ago_s": 100.0}), Cause.IDLE_CUT, "limit_60s", UNCLEAR
         ),
         "a box whose limit the operator has told": Case(
-            evidence(**{**idle, "silence": 77.0}, path_idle_limit_s=77.0), Cause.IDLE_CUT, None, LIKELY
+            evidence(**{**idle, "silence": 77.0}, path_idle_limit_s=77.0),
+            Cause.IDLE_CUT,
+            "path_limit",
+            LIKELY,
         ),
         "a box whose told limit is short": Case(
-            evidence(**{**idle, "silence": 6.0}, path_idle_limit_s=6.0), Cause.IDLE_CUT, None, LIKELY
+            evidence(**{**idle, "silence": 6.0}, path_idle_limit_s=6.0), Cause.IDLE_CUT, "path_limit", LIKELY
         ),
         "not that box: its limit was not reached": Case(
             evidence(**{**idle, "silence": 70.0}, path_idle_limit_s=77.0), closed, None, UNCLEAR

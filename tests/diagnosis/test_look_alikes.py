@@ -8,6 +8,7 @@ import pytest
 
 from kaproxy.connection.evidence import Evidence, Late
 from kaproxy.diagnosis import Cause, Confidence, diagnose
+from tests.diagnosis.build import BROKER_RST, CLIENT_LEFT
 from tests.diagnosis.cases import CASES, EXPIRED, KERNEL_ONLY, QUIET, evidence
 
 PAIRS = {
@@ -172,3 +173,23 @@ def test_the_late_ping_of_paho_golang_is_told_with_its_numbers() -> None:
 
 def test_an_early_0x8d_says_by_how_much() -> None:
     assert "60 s early" in diagnose(CASES["0x8D before the limit"].evidence).explanation
+
+
+def test_a_client_that_leaves_without_a_word_after_a_pause_may_have_been_cut_by_a_box() -> None:
+    paused = diagnose(evidence(**CLIENT_LEFT, silence=3.0))
+    assert (paused.cause, paused.confidence) == (Cause.CLIENT_CLOSED, Confidence.UNCLEAR)
+    assert Cause.IDLE_CUT not in {each.cause for each in paused.ruled_out}
+    busy = diagnose(evidence(**CLIENT_LEFT, silence=0.3))
+    assert (busy.cause, busy.confidence) == (Cause.CLIENT_CLOSED, Confidence.LIKELY)
+    assert Cause.IDLE_CUT in {each.cause for each in busy.ruled_out}
+
+
+def test_a_broker_that_was_deaf_may_have_counted_a_silence_that_was_none() -> None:
+    deaf = evidence(
+        keep_alive=3, silence=0.5, pings_open=4, ping_wait_s=6.5, close_how="rst", broker_leg=BROKER_RST
+    )
+    verdict = diagnose(deaf)
+    assert verdict.confidence is Confidence.UNCLEAR
+    assert Cause.KEEP_ALIVE_TIMEOUT not in {each.cause for each in verdict.ruled_out}
+    awake = diagnose(replace(deaf, pings_open=0, ping_wait_s=None))
+    assert Cause.KEEP_ALIVE_TIMEOUT in {each.cause for each in awake.ruled_out}

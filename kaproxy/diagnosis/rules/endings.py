@@ -81,7 +81,7 @@ def client(evidence: Evidence) -> Finding | None:
         cause,
         (*_last(evidence), *told, *expired, *_idle(evidence), *_blind(evidence), *_no_blame(evidence)),
         Confidence.UNCLEAR
-        if reset or expired or root == "process_exit" or idle_both_ways(evidence)
+        if reset or expired or root == "process_exit" or _perhaps_cut(evidence)
         else Confidence.LIKELY,
         root=root,
         ruled_out=(*_not_ping(evidence), *_not_idle(evidence)),
@@ -173,9 +173,18 @@ def _idle(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _not_idle(evidence: Evidence) -> tuple[RuledOut, ...]:
-    if evidence.idle_s is None or evidence.idle_s >= 1.0:
+    if _perhaps_cut(evidence):
         return ()
-    return (beaten(Cause.IDLE_CUT, f"bytes passed {seconds(evidence.idle_s)} before"),)
+    return (beaten(Cause.IDLE_CUT, f"bytes passed {seconds(evidence.idle_s or 0.0)} before"),)
+
+
+def _perhaps_cut(evidence: Evidence) -> bool:
+    """May a box have cut it for being idle, be it one with a limit that nobody knows?"""
+    return evidence.idle_s is None or evidence.idle_s >= _PERHAPS_CUT_S
+
+
+#: No box is set to cut what was idle for less (s).
+_PERHAPS_CUT_S = 1.0
 
 
 def _crowd(evidence: Evidence) -> tuple[str, ...]:
@@ -203,6 +212,8 @@ def _not_keep_alive(evidence: Evidence) -> tuple[RuledOut, ...]:
     silent_s, low, high = evidence.silence_counted_s, evidence.limit_low_s, evidence.limit_high_s
     if silent_s is None or not readable(evidence, Side.CLIENT) or in_window(evidence):
         return ()
+    if low is not None and silent_s < low and _deaf_for(evidence) > silent_s:
+        return ()  # the broker may have counted from the last packet that it read
     if not keep_alive_of(evidence):
         return (beaten(Cause.KEEP_ALIVE_TIMEOUT, "Keep Alive 0 sets no limit"),)
     if low is None or high is None:
@@ -217,6 +228,11 @@ def _not_ping(evidence: Evidence) -> tuple[RuledOut, ...]:
     if evidence.pingreqs and readable(evidence, Side.BROKER):
         return (beaten(Cause.PING_TIMEOUT, "every PINGREQ had been answered"),)
     return ()
+
+
+def _deaf_for(evidence: Evidence) -> float:
+    """Seconds for which the broker has not answered a PINGREQ that its kernel had: it may not have read since."""
+    return evidence.ping_wait_s or 0.0 if evidence.pings_open else 0.0
 
 
 def _settled_by(evidence: Evidence, who: str) -> str:

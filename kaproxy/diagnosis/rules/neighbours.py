@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kaproxy.connection.evidence import Evidence, Neighbours
 from kaproxy.connection.facts import Ending, Side
-from kaproxy.diagnosis.limits import EARLY_S, LATE_S, matching_limit, outlived_limit
+from kaproxy.diagnosis.limits import EARLY_S, LATE_S, TOLD_LIMIT, matching_limit, outlived_limit
 from kaproxy.diagnosis.reading import (
     closed_first,
     established,
@@ -93,7 +93,7 @@ def idle_cut(evidence: Evidence) -> Finding | None:
             *((f"That is a known limit: {limit.who}.",) if limit else ()),
         ),
         _LIKELY if several or told else _UNCLEAR,
-        root=limit.root if limit else None,
+        root=limit.root if limit else TOLD_LIMIT if told else None,
         ruled_out=_not_in_its_window(evidence) if closed_first(evidence, Side.BROKER) else (),
         would_settle=_ONE_LIMIT
         if several
