@@ -286,7 +286,7 @@ _LEARNED = "learned:"
 
 
 def learned_name(names: tuple[str, ...], expiries: int) -> str:
-    """The `broker_profile` of a broker known by its own expiries: "learned:aedes,rumqttd:5"."""
+    """The `broker_profile` of a broker known by its own expiries and refusals: "learned:aedes,rumqttd:5"."""
     return f"{_LEARNED}{','.join(sorted(names))}:{expiries}"
 
 
@@ -307,7 +307,7 @@ def _learned(name: str) -> BrokerProfile:
         UNKNOWN_BROKER,
         name=name,
         title=f"fits {', '.join(row.title for row in rows)}",
-        source=f"learned from {expiries} of its own expiries",
+        source=f"learned from {expiries} of its own expiries and refusals",
         strong=_hull([row.window for row in rows]),
         closes_with=endings.pop() if len(endings) == 1 else None,
         learned=int(expiries),

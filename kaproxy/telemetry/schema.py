@@ -127,8 +127,8 @@ error | text | | | | What went wrong.
 # connection.closed | by cause | A connection is over: exactly one such line per accepted connection.
 @closed
 
-# broker_profile.learned | info | The expiries of an unknown broker have told which profiles it fits.
-broker_profile | text | | learned:NAMES:EXPIRIES | | The profiles it fits and from how many expiries that is known.
+# broker_profile.learned | info | The expiries and refusals of an unknown broker have told which profiles it fits.
+broker_profile | text | | learned:NAMES:COUNT | | The profiles it fits and from how many of its expiries and refusals that is known.
 
 # proxy.started | info | kaproxy accepts connections.
 @target

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from kaproxy.connection.evidence import Evidence, Late
-from kaproxy.diagnosis import diagnose
+from kaproxy.diagnosis import Cause, Verdict, diagnose
 from kaproxy.diagnosis.learning import FEWEST, Expiry, Learner, fitting, sure_expiry
 from kaproxy.diagnosis.profiles import BROKER_PROFILES, UNKNOWN_BROKER, learned_name, profile_named
+from kaproxy.diagnosis.signs import SIGNS, fitting_signs
 from tests.diagnosis.cases import evidence
 
 
@@ -107,3 +108,63 @@ def test_a_silence_in_the_learned_window_is_likely_where_the_unknown_broker_left
     assert diagnose(case).confidence == "unclear"
     known = replace(case, broker_profile=learned_name(("aedes", "rumqttd"), 5))
     assert diagnose(known).confidence == "likely"
+
+
+def refused(code: int, keep_alive: int = 600) -> tuple[Evidence, Verdict]:
+    case = replace(
+        evidence(),
+        protocol_version="3.1.1",
+        connack_code=code,
+        keep_alive=keep_alive,
+        broker_profile="unknown",
+    )
+    verdict = diagnose(expired(15.01))
+    return case, replace(verdict, cause=Cause.CONNECT_REFUSED, root="keep_alive_above_maximum")
+
+
+def test_refusals_that_only_some_brokers_send_leave_those() -> None:
+    learner = Learner()
+    for _ in range(FEWEST):
+        learner.learn(*refused(2))
+    assert learner.name == learned_name(("mosquitto_2.0", "mosquitto_2.0.21"), FEWEST)
+    for _ in range(FEWEST):
+        learner.learn(expired(16.0), diagnose(expired(16.0)))
+    assert "mosquitto_2.0.21" in (learner.name or "")
+    assert "aedes" not in (learner.name or "")
+
+
+def test_a_refusal_for_another_reason_is_no_sign() -> None:
+    case, verdict = refused(2)
+    other = replace(verdict, root="identifier_rejected")
+    assert fitting_signs(case, other) is None
+    assert fitting_signs(replace(case, protocol_version="5.0"), verdict) is None
+
+
+def test_signs_that_contradict_each_other_teach_nothing() -> None:
+    learner = Learner()
+    for code in (2, 6, 2, 6):
+        learner.learn(*refused(code))
+    assert learner.name is None
+
+
+def test_every_sign_names_profiles_there_are() -> None:
+    for sign in SIGNS:
+        assert sign.fits <= set(BROKER_PROFILES) - {"unknown"}, sign.name
+
+
+@pytest.mark.parametrize(
+    ("stated", "told", "silent"),
+    [(True, "hivemq", "mosquitto_2.0.21"), (False, "mosquitto_2.0.21", "hivemq")],
+)
+def test_a_broker_that_always_announces_is_not_one_that_never_does(
+    stated: bool, told: str, silent: str
+) -> None:
+    names = fitting([tight(10)._replace(stated=stated)] * 3)
+    assert told in names
+    assert silent not in names
+
+
+def test_a_broker_that_always_resets_is_not_one_that_closed_with_fin() -> None:
+    late = [Expiry(10, 20.0, 20.0, 20.0)] * 3
+    assert "vernemq" in fitting(late)
+    assert "vernemq" not in fitting([each._replace(fin=True) for each in late])
