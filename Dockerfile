@@ -1,17 +1,21 @@
 # kaproxy: one process, no root, no shell needed, nothing written: fit for a read-only root file system.
 #   docker build -t kaproxy .
 #   docker run --read-only -e KAPROXY_UPSTREAM=broker.example:1883 -p 1883:1883 kaproxy
+# Metrics and health: -e KAPROXY_ADMIN=0.0.0.0:9464 -p 127.0.0.1:9464:9464
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build
 WORKDIR /src
+# what compiles the hot packages; the image itself has none of it
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY requirements-build.lock requirements-runtime.lock ./
 RUN pip install --no-cache-dir --require-hashes -r requirements-build.lock
 RUN python -m venv --without-pip /opt/kaproxy \
     && pip --python /opt/kaproxy/bin/python install --no-cache-dir --require-hashes -r requirements-runtime.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY kaproxy ./kaproxy
-RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /src/dist . \
+RUN HATCH_BUILD_HOOKS_ENABLE=true pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /src/dist . \
     && pip --python /opt/kaproxy/bin/python install --no-cache-dir --no-deps --no-index /src/dist/*.whl
 
 FROM python:${PYTHON}-slim

@@ -28,10 +28,18 @@ check: $(READY)  ## lint, format, types, import rules, generated pages, Dockerfi
 bench: $(READY) peers  ## the budgets, as ratios against HAProxy on this machine
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: compiled
+compiled: $(READY) peers  ## dist/: a wheel with the hot packages compiled (mypyc, a C compiler), tested
+	@.ci/compiled --test -q $(ARGS)
+
 .PHONY: lab
 lab: $(READY) peers  ## every way to drop, with real brokers and clients: docs/accuracy.md; ARGS="--only text" plays some
 	@tests/peers/install lab
 	@$(BIN)/python -m tests.lab $(ARGS)
+
+.PHONY: fleets
+fleets: $(READY)  ## findings scored over made-up fleets: docs/analysis.md
+	@$(BIN)/python -m tests.fleets --score --lines 40000 $(ARGS)
 
 .PHONY: docs
 docs: $(READY)  ## write the generated pages anew

@@ -8,9 +8,10 @@ Read next: `kaproxy/config.py` for the keys behind the flags.
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,6 +20,7 @@ from kaproxy import __version__
 
 if TYPE_CHECKING:
     from kaproxy.settings.sources import Loaded
+    from kaproxy.telemetry.log import Log
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,6 +31,8 @@ _FLAGS = {
     "log_format": "log.format",
     "log_file": "log.file",
     "broker_profile": "broker_profile",
+    "workers": "workers",
+    "admin": "admin",
 }
 
 
@@ -38,6 +42,8 @@ def _configuration_flags(command: Command) -> Command:
         click.option("--broker-profile", metavar="NAME", help="Whose keepalive window to judge by."),
         click.option("--log-file", metavar="FILE", help='Where lines go; "-" is standard output.'),
         click.option("--log-format", metavar="json|console|logfmt", help="How lines are written."),
+        click.option("--workers", metavar="N", help="Processes that share the work; 1 needs no supervisor."),
+        click.option("--admin", metavar="HOST:PORT", help="Where metrics, health and status are served."),
         click.option("--upstream", metavar="HOST:PORT", help="The broker."),
         click.option("--listen", metavar="HOST:PORT", help="Where clients connect."),
         click.option("--config", metavar="FILE", help="Configuration file; else KAPROXY_CONFIG names it."),
@@ -85,24 +91,61 @@ def run(config: str | None, **given: str | None) -> None:
 
 
 def _serve(loaded: Loaded, load_again: Callable[[], Loaded]) -> int:
+    from kaproxy.proxy import open_log
+
+    config = loaded.config
+    if config.admin is not None and not _has_admin():
+        click.echo("kaproxy: the admin side needs more packages: pip install 'kaproxy[admin]'", err=True)
+        return 2
+    _fill_standard_descriptors()
+    lock = os.memfd_create("kaproxy log lock") if config.workers > 1 else None
+    try:
+        log = open_log(config, lock=lock)
+    except OSError as error:
+        return _failure(f"cannot open the log file {config.log.file}: {error.strerror}")
+    if lock is None:
+        from kaproxy.serve import Service
+
+        return _run(log, Service(loaded, log, load_again).run)
+    from kaproxy.workers.supervisor import Supervisor
+
+    return _run(log, Supervisor(loaded, log, lock, load_again).run)
+
+
+def _run(log: Log, run: Callable[[], Awaitable[int | None]]) -> int:
+    """Run to the end, then let the last lines out; the exit code."""
     import trio
 
-    from kaproxy.serve import Service, StartError, open_log
+    from kaproxy.errors import StartError
 
-    _fill_standard_descriptors()
-    try:
-        log = open_log(loaded.config)
-    except OSError as error:
-        return _failure(f"cannot open the log file {loaded.config.log.file}: {error.strerror}")
     gc.collect()
     gc.freeze()  # what was imported never becomes garbage: measured, 28 ms less in each full collection
     try:
-        trio.run(Service(loaded, log, load_again).run)
+        return trio.run(run) or 0
     except StartError as error:
         return _failure(str(error))
     finally:
         log.close()
-    return 0
+
+
+def _has_admin() -> bool:
+    return all(importlib.util.find_spec(name) for name in ("hypercorn", "starlette", "prometheus_client"))
+
+
+@main.command(hidden=True)
+@click.argument("name")
+@click.option("--channel", type=int, required=True, help="Descriptor of the line to the supervisor.")
+def worker(name: str, channel: int) -> None:
+    """One of several workers; `kaproxy run` starts it."""
+    import socket
+
+    from kaproxy.workers.child import Worker
+
+    try:
+        one = Worker(socket.socket(fileno=channel))
+    except (OSError, EOFError) as error:
+        sys.exit(_failure(f"worker {name}: {error}"))
+    sys.exit(_run(one.log, one.run))
 
 
 def _failure(message: str) -> int:
@@ -164,14 +207,11 @@ def _explain_name(name: str) -> None:
 
 
 def _explain_log(log: str, client: str | None, conn: str | None) -> None:
-    from io import TextIOWrapper
-
     from kaproxy.analysis.logs import LogError
     from kaproxy.analysis.story import Target, UnknownTargetError
     from kaproxy.analysis.telling import tell, unknown_words
 
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a client identifier may hold anything
+    _tolerate_any_text()
     try:
         tell(log, Target(client, conn))
     except LogError as error:
@@ -180,6 +220,76 @@ def _explain_log(log: str, client: str | None, conn: str | None) -> None:
     except UnknownTargetError as error:
         click.echo(f"kaproxy: {unknown_words(error, log)}", err=True)
         sys.exit(2)
+
+
+@main.command()
+@click.argument("logs", nargs=-1, metavar="LOG...")
+@click.option("--since", metavar="TIME", help='From then on: ISO 8601, or "2h" before the log\'s end.')
+@click.option("--until", metavar="TIME", help="Until then.")
+@click.option("--client", metavar="ID", help="Only this client identifier; * and ? make a pattern.")
+@click.option("--cause", metavar="CAUSE[/ROOT]", help="Only closing lines with this verdict.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for programs.")
+@click.option("--html", metavar="FILE", help="Write the report as one offline HTML file, too.")
+@click.option("--save", metavar="F.parquet|URL", help="Keep what was read, to ask again at once.")
+@click.option(
+    "--connect", metavar="URL", help="Ask a ClickHouse instead: http://USER:PASSWORD@HOST:8123/DATABASE."
+)
+@click.option(
+    "--what-if", metavar="WHAT=N", multiple=True, help="keep_alive=45 or window=1.25, from recorded gaps."
+)
+@click.option("--rejudge", is_flag=True, help="Today's rules over the old lines: which verdicts change.")
+def analyze(logs: tuple[str, ...], connect: str | None, **given: Any) -> None:
+    """Findings, numbers and advice from kaproxy's logs.
+
+    LOG is a file (also .gz, .zst, or a Parquet file that --save wrote), a pattern, or "-" for standard input;
+    lines that docker or kubectl wrapped are taken out of their wrapping.
+    """
+    if bool(logs) == (connect is not None):
+        raise click.UsageError("Name at least one LOG, or --connect URL, and not both")
+    if connect is not None and (given["rejudge"] or given["save"]):
+        raise click.UsageError("--rejudge and --save need the logs themselves, not --connect")
+    _analyze(logs, connect, given)
+
+
+def _analyze(logs: tuple[str, ...], connect: str | None, given: dict[str, Any]) -> None:
+    from kaproxy.analysis.fleet_what_if import WhatIfError
+    from kaproxy.analysis.logs import LogError
+    from kaproxy.analysis.store.duck import MissingLibraryError
+    from kaproxy.analysis.store.engine import EngineError
+    from kaproxy.analysis.store.filters import FilterError, Filters
+
+    _tolerate_any_text()
+    try:
+        from kaproxy.analysis.analyze import Asked, analyze
+        from kaproxy.analysis.report.html import ReportError
+    except ImportError as error:  # scipy
+        sys.exit(_failure(f"kaproxy analyze needs more packages: pip install 'kaproxy[analyze]' ({error})"))
+    try:
+        filters = Filters.of(given["since"], given["until"], given["client"], given["cause"])
+        asked = Asked(
+            logs,
+            filters,
+            connect,
+            given["as_json"],
+            given["html"],
+            given["save"],
+            given["what_if"],
+            given["rejudge"],
+        )
+        analyze(asked)
+    except (FilterError, WhatIfError, LogError) as error:
+        _failure(str(error))
+        sys.exit(2)
+    except (EngineError, ReportError, MissingLibraryError) as error:
+        sys.exit(_failure(str(error)))
+
+
+def _tolerate_any_text() -> None:
+    """A client identifier may hold anything; what the terminal cannot show is escaped."""
+    from io import TextIOWrapper
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @main.command()

@@ -41,7 +41,9 @@ class Limits(Table):
     """[limits]"""
 
     max_connections: Annotated[int, Count(0, 1_000_000, "no limit")] = Field(
-        default=0, description="Connections at once; one more is closed at accept, told as cause proxy_limit."
+        default=0,
+        description="Connections at once, of all workers together; one more is closed at accept, told as cause "
+        "proxy_limit.",
     )
     backlog: Annotated[int, Count(1, 65535)] = Field(
         default=1024,
@@ -140,7 +142,17 @@ class Config(Table):
     )
     worker: Annotated[str, Name()] = Field(
         default="1",
-        description="The name of this process, as it stands in each line; give each of several its own.",
+        description="The name of this process, as it stands in each line; give each of several proxies its own.",
+    )
+    workers: Annotated[int, Count(1, 64)] = Field(
+        default=1,
+        description="Processes that share the listening address; a supervisor starts them anew when they die. "
+        'Worker 2 of "1" is called "1-2". Each has its own log.buffer.',
+    )
+    admin: Annotated[Address | None, HostPort(0, or_none=True)] = Field(
+        default=None,
+        description="Where /healthz, /readyz, /metrics and /status are served (the extra `admin`); empty: nowhere. "
+        "No password protects it: keep it off public networks.",
     )
     broker_profile: Annotated[str, Choice(tuple(BROKER_PROFILES))] = Field(
         default="unknown", description="Whose keepalive window to judge by; unknown: the union of all."
@@ -202,3 +214,8 @@ def contradictions(config: Config) -> Iterator[tuple[str, str, str]]:
         here == there or (here in _ANY and there in _ANY | _SELF) or (here in _SELF and there == "localhost")
     ):
         yield "listen", "upstream", "the proxy would connect to itself, a loop"
+    admin = config.admin
+    if admin is not None and admin.port and admin.port == listen.port:
+        admin_host = admin.host.lower()
+        if admin_host == here or admin_host in _ANY or here in _ANY:
+            yield "admin", "listen", "two things cannot listen on one address"

@@ -1,7 +1,7 @@
 """`python -m kaproxy.docs`: writes the generated pages; with --check, exits 1 and names each stale one.
 
-Generated are docs/log-schema.md, docs/causes.md and config/kaproxy.toml, from the tables the program itself
-runs on. Run it from the project's root. It may not hold a sentence of a page.
+Generated are docs/log-schema.md, docs/metrics.md, docs/causes.md, config/kaproxy.toml and config/clickhouse/, from
+the tables the program itself runs on. Run it from the project's root. It may not hold a sentence of a page.
 """
 
 from __future__ import annotations
@@ -11,14 +11,21 @@ from pathlib import Path
 
 import click
 
+from kaproxy.analysis.store.clickhouse_lines import lines_sql
+from kaproxy.analysis.store.clickhouse_sql import modern_sql, old_sql
 from kaproxy.diagnosis.manual import causes_markdown
 from kaproxy.settings.sample import sample_toml
+from kaproxy.telemetry.metrics import metrics_markdown
 from kaproxy.telemetry.schema_markdown import log_schema_markdown
 
 PAGES = {
+    "config/clickhouse/lines.sql": lines_sql,
+    "config/clickhouse/tables-18.16.sql": old_sql,
+    "config/clickhouse/tables.sql": modern_sql,
     "config/kaproxy.toml": sample_toml,
     "docs/causes.md": causes_markdown,
     "docs/log-schema.md": log_schema_markdown,
+    "docs/metrics.md": metrics_markdown,
 }
 
 

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -262,10 +264,16 @@ def test_explain_of_a_log_that_cannot_be_read_is_one_line_and_exit_code_2(tmp_pa
     assert result.stderr == f"kaproxy: cannot read the log {tmp_path / 'none'}: No such file or directory\n"
 
 
-def test_a_taken_address_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_taken_address_is_one_line_and_exit_code_1(tmp_path: Path, workers: str) -> None:
+    with closing(socket.socket()) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as another proxy with workers has it
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        result = kaproxy_("run", "--listen", address, "--log-file", str(tmp_path / "log"))
+        result = kaproxy_(
+            "run", "--listen", address, "--log-file", str(tmp_path / "log"), "--workers", workers
+        )
     assert result.returncode == 1
     assert result.stderr == f"kaproxy: cannot listen on {address}: Address already in use\n"
     assert (tmp_path / "log").read_text() == ""
@@ -372,11 +380,12 @@ def test_sighup_reopens_the_log_and_reads_the_configuration_again(tmp_path: Path
 
 def test_what_sighup_takes_over_is_exactly_what_is_told_to_be_reloadable() -> None:
     from kaproxy.config import KEYS, Config
-    from kaproxy.serve import RELOADABLE, with_reloaded
+    from kaproxy.proxy import RELOADABLE, with_reloaded
     from kaproxy.settings.sample import changed_keys
     from kaproxy.settings.sources import load
 
     other = {"KAPROXY_LISTEN": "h:1", "KAPROXY_UPSTREAM": "h:2", "KAPROXY_BROKER_PROFILE": "aedes"}
+    other |= {"KAPROXY_ADMIN": "h:3", "KAPROXY_WORKERS": "2"}
     other |= {"KAPROXY_LOG_FORMAT": "logfmt", "KAPROXY_LOG_LEVEL": "error", "KAPROXY_LOG_BUFFER": "1MiB"}
     for key in KEYS.values():
         shown = {"0": "1", "10s": "11s", "60s": "61s", "1m": "61s", "1.0": "2.0", "default": "x", "1": "x"}
@@ -428,6 +437,87 @@ def test_a_reader_that_goes_away_does_not_end_the_proxy(tmp_path: Path) -> None:
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def admin_of(proxy: Running, path: str) -> tuple[int, str]:
+    """A page of the admin side: status and body."""
+    try:
+        with urllib.request.urlopen(
+            f"http://{proxy.said('proxy.started')['admin']}{path}", timeout=10
+        ) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_one_process_serves_its_admin_side_itself_and_is_not_ready_while_it_drains(tmp_path: Path) -> None:
+    config = 'admin = "127.0.0.1:0"\n[timeouts]\ndrain = "1s"\npost_mortem = "100ms"\n'
+    with running(tmp_path, config) as proxy:
+        client, upstream = proxy.connected()
+        assert admin_of(proxy, "/readyz") == (200, "ready\n")
+        status = json.loads(admin_of(proxy, "/status")[1])
+        assert (status["total"]["connections_live"], len(status["workers"])) == (1, 1)
+        assert status["workers"][0]["pid"] == proxy.process.pid
+        assert "\nkaproxy_connections_live 1.0\n" in admin_of(proxy, "/metrics")[1]
+        proxy.process.send_signal(signal.SIGTERM)
+        proxy.said("proxy.stopping")
+        assert admin_of(proxy, "/readyz") == (503, "draining\n")
+        assert admin_of(proxy, "/healthz") == (200, "ok\n")
+        assert proxy.process.wait(20) == 0
+        client.close()
+        upstream.close()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_taken_admin_address_is_one_line_and_exit_code_1(workers: str) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = kaproxy_("run", "--listen", "127.0.0.1:0", "--admin", address, "--workers", workers)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"kaproxy: cannot serve the admin side on {address}: Address already in use\n"
+
+
+WITHOUT_THE_EXTRA = """
+import importlib.util as util
+found = util.find_spec
+util.find_spec = lambda name, *rest: None if name == "starlette" else found(name, *rest)
+from kaproxy.cli import main
+main()
+"""
+
+
+def test_an_admin_side_without_its_packages_is_one_line_and_exit_code_2() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        WITHOUT_THE_EXTRA,
+        "run",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ]
+    result = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, timeout=30, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "kaproxy: the admin side needs more packages: pip install 'kaproxy[admin]'\n"
+
+
+def test_an_admin_address_that_is_the_listening_one_is_a_configuration_error() -> None:
+    result = kaproxy_("check", "--listen", "0.0.0.0:1885", "--admin", "127.0.0.1:1885")
+    assert result.returncode == 2
+    assert "two things cannot listen on one address" in result.stderr
+
+
+def test_a_worker_without_a_supervisor_is_one_line_and_exit_code_1() -> None:
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        result = subprocess.run(
+            [*COMMAND, "worker", "1-1", "--channel", str(theirs.fileno())],
+            env=ENVIRON, pass_fds=[theirs.fileno()], capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert (result.returncode, result.stderr) == (1, "kaproxy: worker 1-1: the supervisor is gone\n")
 
 
 def closed_descriptors() -> None:

@@ -12,6 +12,7 @@ import gzip
 import io
 import sys
 import zlib
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -71,17 +72,18 @@ class Account:
     others: dict[str, Others] = field(default_factory=dict)
 
     def note(self, what: str, number: int) -> None:
-        """Line `number` was not understood; `what` says what it is."""
+        """Line `number` was not understood; `what` says what it is. Lines may be noted in any order."""
         others = self.others.setdefault(what, Others())
         others.count += 1
-        if len(others.first) < NUMBERS_KEPT:
-            others.first.append(number)
+        if len(others.first) < NUMBERS_KEPT or number < others.first[-1]:
+            insort(others.first, number)
+            del others.first[NUMBERS_KEPT:]
 
 
 _Lines: TypeAlias = io.BufferedReader | gzip.GzipFile
 
 
-class _Odd(bytes):
+class Odd(bytes):
     """Stands for a line that cannot be taken: the bytes say what is wrong with it."""
 
 
@@ -89,10 +91,15 @@ def read_lines(source: Iterable[bytes], account: Account) -> Iterator[Line]:
     """The lines of kaproxy's in `source`, in order; `account` is kept while they are taken."""
     for raw in source:
         account.lines += 1
-        if isinstance(raw, _Odd):
-            account.note(raw.decode(), account.lines)
-        elif text := raw.strip(_BLANK).removeprefix(_BOM):
-            yield from _line(text, account)
+        yield from read_line(raw, account.lines, account)
+
+
+def read_line(raw: bytes, number: int, account: Account) -> Iterator[Line]:
+    """The line of kaproxy's in `raw`, line `number` of its log; what is none is noted in `account`."""
+    if isinstance(raw, Odd):
+        account.note(raw.decode(), number)
+    elif text := raw.strip(_BLANK).removeprefix(_BOM):
+        yield from _line(text, number, account)
 
 
 @contextmanager
@@ -120,11 +127,17 @@ def _raw(stream: object) -> io.RawIOBase:
 
 def _raw_lines(stream: _Lines) -> Iterator[bytes]:
     try:
-        while raw := stream.readline(LONGEST_LINE):
-            whole = raw.endswith(b"\n") or len(raw) < LONGEST_LINE
-            yield raw if whole else _passed_over(stream)
+        while raw := next_line(stream):
+            yield raw
     except (OSError, EOFError, zlib.error):
-        yield _Odd(CUT_OFF.encode())
+        yield Odd(CUT_OFF.encode())
+
+
+def next_line(stream: _Lines) -> bytes:
+    """The next raw line, b"" at the end; one that is too long is passed over and stands for itself as `Odd`."""
+    raw = stream.readline(LONGEST_LINE)
+    whole = raw.endswith(b"\n") or len(raw) < LONGEST_LINE
+    return raw if whole else _passed_over(stream)
 
 
 def _passed_over(stream: _Lines) -> bytes:
@@ -132,20 +145,20 @@ def _passed_over(stream: _Lines) -> bytes:
     while rest := stream.readline(LONGEST_LINE):
         if rest.endswith(b"\n"):
             break
-    return _Odd(TOO_LONG.encode())
+    return Odd(TOO_LONG.encode())
 
 
-def _line(text: bytes, account: Account) -> Iterator[Line]:
+def _line(text: bytes, number: int, account: Account) -> Iterator[Line]:
     fields, what = parse(text)
     if what == TORN:
-        account.note(what, account.lines)
+        account.note(what, number)
         place = text.rfind(_HEAD)  # a writer that was killed, and its successor's line right behind
         fields, what = parse(text[place:]) if place > 0 else (None, None)
     if fields is not None:
         account.understood += 1
-        yield Line(account.lines, fields)
+        yield Line(number, fields)
     elif what is not None and what != TORN:
-        account.note(what, account.lines)
+        account.note(what, number)
 
 
 def parse(text: bytes) -> tuple[Fields | None, str | None]:

@@ -6,27 +6,55 @@ know what a packet means for the connection. Read next: `tracker.py`.
 
 from __future__ import annotations
 
+from typing import Final
+
 from kaproxy.connection.evidence import PartialPacket, Sighting, Unreadable
 from kaproxy.connection.facts import Side
+from kaproxy.connection.flight_recorder import FROM_CLIENT
 from kaproxy.mqtt.codes import packet_name
 from kaproxy.mqtt.decoder import Decoder
+
+#: No first byte.
+NEVER: Final = -1
 
 
 class Direction:
     """One direction of a connection, named by the side that sends. Times are monotonic seconds."""
 
-    __slots__ = ("byte_at", "bytes", "decoder", "inflight", "last", "packet_at", "packets", "seen", "side")
+    __slots__ = (
+        "again",
+        "byte_at",
+        "decoder",
+        "head",
+        "inflight",
+        "last",
+        "packet_at",
+        "packets",
+        "seen",
+        "side",
+    )
 
     def __init__(self, side: Side, now: float) -> None:
         self.side = side
         self.decoder = Decoder(from_client=side is Side.CLIENT)
-        self.bytes = 0
         self.packets = 0
         self.byte_at = now
         self.packet_at = now
         self.last = 0  # first byte of the last complete control packet; 0: none yet
+        self.again = NEVER  # `last`, where another one like it can be counted at a glance
+        self.head = 0  # of such a packet in the flight recorder
         self.seen = 0  # bit set of packet types already in the history
         self.inflight: set[int] | None = None  # packet identifiers of unacknowledged QoS 1 and 2 PUBLISH
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that came this way."""
+        return self.decoder.bytes
+
+    def ended_with(self, first: int) -> None:
+        """The last packet of a chunk had this first byte: another one like it can be counted at a glance."""
+        self.last = self.again = first
+        self.head = first | FROM_CLIENT if self.side is Side.CLIENT else first
 
     def sent_publish(self, packet_id: int) -> None:
         """A PUBLISH with QoS 1 or 2 passed (4.3.2, 4.3.3). At most 65,535 identifiers exist."""

@@ -1,4 +1,4 @@
-"""The connections of one worker that have to know of each other.
+"""The connections that have to know of each other: those of this worker, and through `elsewhere.py` of others.
 
 Which live connection holds a client identifier (a second CONNECT with it takes the Session over,
 MQTT 5.0 3.1.4-3), and what can be learned from the endings of others: how many in the same second, at the
@@ -8,13 +8,17 @@ Read next: `tracker.py`, which claims and releases; `neighbourhood.py`, which as
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
+
+from kaproxy.connection.spread import PAUSE_BOUNDS, RTT_BOUNDS, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kaproxy.connection.elsewhere import Ended, Exchange
+    from kaproxy.connection.facts import Origin
     from kaproxy.connection.tracker import ConnectionTracker
 
 #: Times of endings are remembered this long (s): longer than the wait before a closing line.
@@ -49,8 +53,28 @@ class Death(NamedTuple):
     keep_alive: int
 
 
+class Settings(NamedTuple):
+    """What a CONNECT asked for, to be held against another one's with the same client identifier."""
+
+    keep_alive: int | None
+    protocol_version: str | None
+    clean_start: bool | None
+    will_present: bool | None
+
+
+class Remote:
+    """A connection of another worker that shares a client identifier with one here. Times are monotonic seconds."""
+
+    __slots__ = ("first_ending_at", "origin", "settings")
+
+    def __init__(self, origin: Origin, settings: Settings, first_ending_at: float | None = None) -> None:
+        self.origin = origin
+        self.settings = settings
+        self.first_ending_at = first_ending_at
+
+
 class Times:
-    """Moments that come in order; those older than `ENDINGS_KEPT_S` are forgotten."""
+    """Moments, nearly in order as they come; those older than `ENDINGS_KEPT_S` are forgotten."""
 
     __slots__ = ("_at",)
 
@@ -58,8 +82,11 @@ class Times:
         self._at: list[float] = []
 
     def add(self, now: float) -> None:
-        """One more, now."""
-        self._at.append(now)
+        """One more; of another worker it may be heard of a little late."""
+        if not self._at or now >= self._at[-1]:
+            self._at.append(now)
+        else:
+            insort(self._at, now)
         if len(self._at) % _PRUNE_EVERY == 0 and self._at[0] < now - ENDINGS_KEPT_S:
             del self._at[: bisect_left(self._at, now - ENDINGS_KEPT_S)]
 
@@ -74,21 +101,35 @@ class Times:
 class Directory:
     """Client identifier to live connection, and what endings have in common."""
 
-    __slots__ = ("_deaths", "_holders", "_pasts", "broker_endings", "endings", "live", "refusals")
+    __slots__ = (
+        "_deaths", "_ending", "_holders", "_pasts", "broker_endings", "endings", "exchange", "live", "pauses",
+        "ping_rtts", "refusals",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.live = 0  # connections between accept and their first ending
         self.endings = Times()  # first endings
         self.broker_endings = Times()  # those of established connections by the broker, without DISCONNECT
         self.refusals = Times()  # dials the broker's host refused
+        self.ping_rtts = Spread(RTT_BOUNDS)  # PINGREQ to PINGRESP, s
+        self.pauses = Spread(PAUSE_BOUNDS)  # pauses of clients, as parts of the broker's shortest patience
         self._holders: dict[str, ConnectionTracker] = {}
         self._pasts: dict[str, Past] = {}
         self._deaths: deque[Death] = deque(maxlen=DEATHS_KEPT)
+        self.exchange: Exchange | None = None  # with other workers, where there are any
+        self._ending: dict[str, ConnectionTracker] = {}  # with an exchange: ended, and not yet told of
 
-    def claim(self, client_id: str, newcomer: ConnectionTracker) -> ConnectionTracker | None:
-        """`newcomer` sent CONNECT with this identifier; returns the live connection that held it, if any."""
+    @property
+    def live_everywhere(self) -> int:
+        """`live`, with that of other workers as last told."""
+        return self.live + (sum(self.exchange.live.values()) if self.exchange is not None else 0)
+
+    def claim(self, client_id: str, newcomer: ConnectionTracker, now: float) -> ConnectionTracker | None:
+        """`newcomer` sent CONNECT with this identifier; returns the live connection here that held it, if any."""
         holder = self._holders.get(client_id)
         self._holders[client_id] = newcomer
+        if self.exchange is not None:
+            self.exchange.claimed(client_id, newcomer, now)
         return holder if holder is not newcomer else None
 
     def past_of(self, client_id: str, now: float) -> Past:
@@ -101,24 +142,61 @@ class Directory:
         return past._replace(connects=past.connects + 1)
 
     def give_back(
-        self, client_id: str, newcomer: ConnectionTracker, holder: ConnectionTracker | None
+        self, client_id: str, newcomer: ConnectionTracker, holder: ConnectionTracker | Remote | None
     ) -> None:
         """The broker refused `newcomer`: the identifier stays with whom it was."""
+        if self.exchange is not None:
+            self.exchange.turned_away(client_id, newcomer)
         if self._holders.get(client_id) is not newcomer:
             return
-        if holder is None or holder.first_ending_at is not None:
+        if holder is None or isinstance(holder, Remote) or holder.first_ending_at is not None:
             del self._holders[client_id]
         else:
             self._holders[client_id] = holder
+
+    def holder_of(self, client_id: str) -> ConnectionTracker | None:
+        """The connection here that holds the identifier, or has just ended and is not yet told of."""
+        return self._holders.get(client_id) or self._ending.get(client_id)
+
+    def lose(self, client_id: str, holder: ConnectionTracker) -> None:
+        """The identifier went to a connection of another worker."""
+        if self._holders.get(client_id) is holder:
+            del self._holders[client_id]
+
+    def keep(self, client_id: str, holder: ConnectionTracker) -> None:
+        """It stays with `holder` after all, unless somebody here has taken it meanwhile."""
+        self._holders.setdefault(client_id, holder)
 
     def release(self, client_id: str, holder: ConnectionTracker, past: Past, now: float) -> None:
         """`holder` is ending; a later CONNECT with its identifier takes nothing over."""
         if self._holders.get(client_id) is holder:
             del self._holders[client_id]
+        self.remember(client_id, past.since, past.connects, now)
+        if self.exchange is not None:
+            self._ending[client_id] = holder
+            self.exchange.left(client_id, holder, past, now)
+
+    def forget(self, client_id: str, holder: ConnectionTracker) -> None:
+        """The closing line of `holder` is out."""
+        if self._ending.get(client_id) is holder:
+            del self._ending[client_id]
+
+    def remember(self, client_id: str, since: float, connects: int, ended_at: float) -> None:
+        """The past of an identifier whose connection, here or elsewhere, has ended."""
         self._pasts.pop(client_id, None)  # so that the newest stands last
-        self._pasts[client_id] = past._replace(ended_at=now)
+        self._pasts[client_id] = Past(since, connects, ended_at)
         if len(self._pasts) > PASTS_KEPT:
             del self._pasts[next(iter(self._pasts))]
+
+    def note_elsewhere(self, ended: Ended) -> None:
+        """A connection of another worker has ended."""
+        self.endings.add(ended.at)
+        if ended.refused:
+            self.refusals.add(ended.at)
+        if ended.by_broker:
+            self.broker_endings.add(ended.at)
+        if ended.death is not None:
+            self._deaths.append(Death(ended.at, *ended.death))
 
     def note_death(self, death: Death) -> None:
         """An established connection ended wordlessly."""

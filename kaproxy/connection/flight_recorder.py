@@ -8,16 +8,18 @@ Read next: `evidence.py`, whose `Frame` is an entry unpacked.
 from __future__ import annotations
 
 from array import array
+from typing import Final
 
 from kaproxy.connection.evidence import Frame
 
-# An entry's 64 bits: first byte 8, direction 1, packet identifier 16, size 28, count 11.
-_FROM_CLIENT = 1 << 8
-_PACKET_ID = 9
-_SIZE = 25
-_COUNT = 53
-_SIZE_MAX = (1 << 28) - 1
-_COUNT_MAX = (1 << 11) - 1
+# An entry's 64 bits: first byte 8, direction 1, size 28, packet identifier 16, count beyond the first 11. What is
+# zero nearly always stands on the left, so that an entry is a small number, which is cheaper to make.
+FROM_CLIENT: Final = 1 << 8
+_SIZE: Final = 9
+_PACKET_ID: Final = 37
+_COUNT: Final = 53
+_SIZE_MAX: Final = (1 << 28) - 1
+_COUNT_MAX: Final = (1 << 11) - 1
 
 
 class FlightRecorder:
@@ -35,11 +37,16 @@ class FlightRecorder:
         self, now: float, first_byte: int, size: int, packet_id: int, count: int, from_client: bool
     ) -> None:
         """Keep one entry; sizes and counts beyond their bits are kept as the largest that fits."""
-        entry = first_byte | packet_id << _PACKET_ID
-        entry |= (size if size < _SIZE_MAX else _SIZE_MAX) << _SIZE
-        entry |= (count if count < _COUNT_MAX else _COUNT_MAX) << _COUNT
-        if from_client:
-            entry |= _FROM_CLIENT
+        head = first_byte | FROM_CLIENT if from_client else first_byte
+        if count > 1:
+            head |= ((count if count < _COUNT_MAX else _COUNT_MAX) - 1) << _COUNT
+        self.note_one(now, head, size if size < _SIZE_MAX else _SIZE_MAX, packet_id)
+
+    def note_one(self, now: float, head: int, size: int, packet_id: int) -> None:
+        """Keep one packet; `head` is its first byte, with `FROM_CLIENT` where it is the client's."""
+        entry = head | size << _SIZE
+        if packet_id:
+            entry |= packet_id << _PACKET_ID
         place = self._next
         if place < len(self._at):
             self._at[place] = now
@@ -62,9 +69,9 @@ class FlightRecorder:
 def _unpack(ago: float, entry: int) -> Frame:
     return Frame(
         ago_s=ago,
-        from_client=bool(entry & _FROM_CLIENT),
+        from_client=bool(entry & FROM_CLIENT),
         first_byte=entry & 0xFF,
         size=entry >> _SIZE & _SIZE_MAX,
         packet_id=entry >> _PACKET_ID & 0xFFFF,
-        count=entry >> _COUNT,
+        count=(entry >> _COUNT) + 1,
     )

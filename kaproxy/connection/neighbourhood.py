@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: A connection the broker ended wordlessly is judged this long (s) after that, knowing its neighbours.
 WAIT_S = 1.0
+#: Where there are other workers, any other line waits this long (s) for what they know.
+NEWS_S = 0.25
 #: "The same second" reaches this far (s) to both sides.
 _HALF_S = 0.5
 
@@ -31,19 +33,24 @@ def wordless(scene: Evidence, side: Side) -> bool:
 
 def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
     """Tell the directory of this first ending, and ask what earlier ones had in common with it."""
-    live = directory.live
+    live = directory.live_everywhere
     directory.live -= 1
     directory.endings.add(now)
     if scene.close_how == Ending.REFUSED:
         directory.refusals.add(now)
-    if wordless(scene, Side.BROKER):
+    by_broker = wordless(scene, Side.BROKER)
+    if by_broker:
         directory.broker_endings.add(now)
-    elif not wordless(scene, Side.CLIENT):
+    if not by_broker and not wordless(scene, Side.CLIENT):
+        if directory.exchange is not None:
+            directory.exchange.ended(scene, now, None)
         return scene
     death = Death(now, scene.duration_s, scene.idle_s or 0.0, scene.keep_alive or 0)
     same_age = directory.same_age(death)
     same_idle, keep_alives = directory.same_idle(death)
     directory.note_death(death)
+    if directory.exchange is not None:
+        directory.exchange.ended(scene, now, death[1:])
     found = Neighbours(live=live, same_age=same_age, same_idle=same_idle, same_idle_keep_alives=keep_alives)
     return replace(scene, neighbours=found)
 

@@ -30,15 +30,16 @@ class PingLedger:
         if len(self.open_at) < OPEN_LIMIT:
             self.open_at.append(now)
 
-    def response(self, now: float) -> None:
-        """A PINGRESP is complete; it answers the oldest PINGREQ that waits, or none."""
+    def response(self, now: float) -> float | None:
+        """A PINGRESP is complete; it answers the oldest PINGREQ that waits, or none: returns after how long (s)."""
         self.answered += 1
         if not self.open_at:
-            return
+            return None
         rtt = now - self.open_at.pop(0)
         self.rtt_last = rtt
         if self.rtt_max is None or rtt > self.rtt_max:
             self.rtt_max = rtt
+        return rtt
 
     @property
     def oldest(self) -> float | None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kaproxy.connection import neighbourhood
+from kaproxy.connection.directory import Remote, Settings
 from kaproxy.connection.evidence import Evidence, Late, Rival
 from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction, RelayFacts, Side
 from kaproxy.mqtt.codes import packet_name
@@ -222,14 +223,16 @@ def _took_over(tracker: ConnectionTracker) -> Rival | None:
     return _rival(holder, gap)
 
 
-def _rival(other: ConnectionTracker, gap_s: float | None) -> Rival:
-    connect = other.connect
-    return Rival(
-        conn_id=other.origin.conn_id,
-        client_addr=other.origin.client_addr,
-        gap_s=gap_s,
-        keep_alive=connect.keep_alive if connect else None,
-        protocol_version=version_name(connect.level) if connect else None,
-        clean_start=connect.clean_start if connect else None,
-        will_present=connect.will is not None if connect else None,
+def _rival(other: ConnectionTracker | Remote, gap_s: float | None) -> Rival:
+    settings = other.settings if isinstance(other, Remote) else settings_of(other)
+    return Rival(other.origin.conn_id, other.origin.client_addr, gap_s, *settings)
+
+
+def settings_of(tracker: ConnectionTracker) -> Settings:
+    """What its CONNECT asked for."""
+    connect = tracker.connect
+    if connect is None:
+        return Settings(None, None, None, None)
+    return Settings(
+        connect.keep_alive, version_name(connect.level), connect.clean_start, connect.will is not None
     )

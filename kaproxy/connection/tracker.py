@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kaproxy.connection import history, neighbourhood, scene
-from kaproxy.connection.direction import Direction
-from kaproxy.connection.directory import Directory, Past
+from kaproxy.connection.direction import NEVER, Direction
+from kaproxy.connection.directory import Directory, Past, Remote
 from kaproxy.connection.events import Closed, Established, Event, ObserverFailed
 from kaproxy.connection.evidence import Evidence, Late
 from kaproxy.connection.facts import Ending, LegFacts, Origin, ProxyAction, RelayFacts, Side
@@ -24,11 +24,13 @@ from kaproxy.connection.pings import PingLedger
 from kaproxy.connection.policy import Policy
 from kaproxy.connection.watch import Watch
 from kaproxy.mqtt.codes import PacketType, packet_name
+from kaproxy.mqtt.decoder import LONGEST_SHORT
 from kaproxy.mqtt.packets import Acknowledge, Body, Connack, Connect, Disconnect, Packet
 
 #: A pause this long (s) or longer between control packets of the client is looked at; shorter ones are traffic.
 PAUSE_S = 0.25
-_ERROR = 0x80  # reason codes from here on refuse or fail (5.0 2.4)
+_PING_SIZE: Final = 2  # bytes; no other packet that is counted at a glance is so short
+_ERROR: Final = 0x80  # reason codes from here on refuse or fail (5.0 2.4)
 
 _PUBLISH, _PUBACK, _PUBREC, _PUBCOMP = (
     int(PacketType.PUBLISH), int(PacketType.PUBACK), int(PacketType.PUBREC), int(PacketType.PUBCOMP)
@@ -103,9 +105,9 @@ class ConnectionTracker:
         # others
         directory.live += 1
         self.past = Past(now, 1, None)  # of its client identifier
-        self.rival: ConnectionTracker | None = None  # took this one's client identifier
+        self.rival: ConnectionTracker | Remote | None = None  # took this one's client identifier
         self.rival_at = now
-        self.holder: ConnectionTracker | None = None  # this one took its client identifier
+        self.holder: ConnectionTracker | Remote | None = None  # this one took its client identifier
 
     @property
     def connect_seen(self) -> bool:
@@ -117,7 +119,20 @@ class ConnectionTracker:
     def from_client(self, data: bytes, now: float) -> Sequence[Event]:
         """Bytes read from the client leg, before they are sent on."""
         up = self.up
-        up.bytes += len(data)
+        size = len(data)
+        if 1 < size <= LONGEST_SHORT and data[0] == up.again and now - up.packet_at < PAUSE_S:
+            packet_id = up.decoder.lone(data, size)
+            if packet_id >= 0:
+                up.byte_at = up.packet_at = now
+                up.packets += 1
+                self.down_in_silence = 0
+                self.down_gap = 0.0
+                self.recorder.note_one(now, up.head, size, packet_id)
+                return self._again(up, self.down, packet_id, now) if packet_id or size == _PING_SIZE else ()
+        return self._client_chunk(data, now)
+
+    def _client_chunk(self, data: bytes, now: float) -> Sequence[Event]:
+        up = self.up
         if self.counts is not Counts.PACKETS:
             self._count_life(now)
         up.byte_at = now
@@ -129,8 +144,7 @@ class ConnectionTracker:
         if now - up.packet_at >= PAUSE_S:
             self._resumed(now)
         up.packet_at = now
-        if self.down_in_silence:
-            self.down_in_silence = 0
+        self.down_in_silence = 0
         self.down_gap = 0.0
         self._client_packets(packets, now)
         return self._take_told() if self._told else ()
@@ -138,12 +152,26 @@ class ConnectionTracker:
     def from_broker(self, data: bytes, now: float) -> Sequence[Event]:
         """Bytes read from the broker leg, before they are sent on."""
         down = self.down
-        down.bytes += len(data)
-        if self.counts is Counts.BOTH_WAYS:
-            self._count_life(now)
+        size = len(data)
         quiet_since = down.byte_at if down.byte_at > self.up.packet_at else self.up.packet_at
         if now - quiet_since > self.down_gap:
             self.down_gap = now - quiet_since
+        if 1 < size <= LONGEST_SHORT and data[0] == down.again:
+            packet_id = down.decoder.lone(data, size)
+            if packet_id >= 0:
+                down.byte_at = down.packet_at = now
+                down.packets += 1
+                self.recorder.note_one(now, down.head, size, packet_id)
+                if packet_id == 0 and size == _PING_SIZE:
+                    return self._again(down, self.up, 0, now)
+                self.down_in_silence += 1
+                return self._again(down, self.up, packet_id, now) if packet_id else ()
+        return self._broker_chunk(data, now)
+
+    def _broker_chunk(self, data: bytes, now: float) -> Sequence[Event]:
+        down = self.down
+        if self.counts is Counts.BOTH_WAYS:
+            self._count_life(now)
         down.byte_at = now
         packets = down.decoder.feed(data)
         if not packets:
@@ -152,6 +180,20 @@ class ConnectionTracker:
             return ()
         down.packet_at = now
         self._broker_packets(packets, now)
+        return self._take_told() if self._told else ()
+
+    def _again(self, direction: Direction, other: Direction, packet_id: int, now: float) -> Sequence[Event]:
+        """One more PUBLISH, acknowledgement or ping like the last, which was all of its chunk."""
+        kind = direction.last >> 4
+        if kind == _PUBLISH:
+            direction.sent_publish(packet_id)
+        elif kind == _PUBACK or kind == _PUBCOMP:
+            other.acknowledged(packet_id)
+        elif kind == _PINGREQ:
+            self.pings.request(now)
+            self._tell(self.watch.sooner(self, now))
+        elif kind == _PINGRESP:
+            self._answered(now)
         return self._take_told() if self._told else ()
 
     def _client_packets(self, packets: Sequence[Packet], now: float) -> None:
@@ -173,9 +215,11 @@ class ConnectionTracker:
                 self._settle(self.down, kind, packet_id, body)
             elif body is not None:
                 self._client_said(body, now)
-        up.last = first
         if self.scene is not None:
+            up.last = first
             self._note_late(Side.CLIENT, packets[0][0], now)
+        elif first != up.again:
+            up.ended_with(first)
 
     def _broker_packets(self, packets: Sequence[Packet], now: float) -> None:
         down = self.down
@@ -187,8 +231,7 @@ class ConnectionTracker:
             if not down.seen >> kind & 1:
                 self._note_kind(down, kind)
             if kind == _PINGRESP:
-                self.pings.response(now)
-                self._tell(self.watch.slow(self, now))
+                self._answered(now)
                 continue
             self.down_in_silence += count
             if kind == _PUBLISH:
@@ -198,9 +241,17 @@ class ConnectionTracker:
                 self._settle(self.up, kind, packet_id, body)
             elif body is not None:
                 self._broker_said(body, now)
-        down.last = first
         if self.scene is not None:
+            down.last = first
             self._note_late(Side.BROKER, packets[0][0], now)
+        elif first != down.again:
+            down.ended_with(first)
+
+    def _answered(self, now: float) -> None:
+        rtt = self.pings.response(now)
+        if rtt is not None:
+            self._directory.ping_rtts.add(rtt)
+        self._tell(self.watch.slow(self, now))
 
     def _settle(self, publisher: Direction, kind: int, packet_id: int, body: Body | None) -> None:
         """An acknowledgement ends the exchange; PUBREC only when it refuses (5.0 4.3.3)."""
@@ -234,10 +285,10 @@ class ConnectionTracker:
     def _claim(self, client_id: str, now: float) -> None:
         self.client_id = client_id
         self.past = self._directory.past_of(client_id, now)
-        self.holder = self._directory.claim(client_id, self)
-        if self.holder is not None:
-            self.holder.contested(self, now)
-            self._tell(self.holder.watch.contested_by(self.holder, self, now))
+        self.holder = holder = self._directory.claim(client_id, self, now)
+        if holder is not None:
+            holder.contested(self, now)
+            self._tell(holder.watch.contested_by(holder, self, now))
 
     def _connack(self, connack: Connack, now: float) -> None:
         if self.connack is not None or self.connect is None:
@@ -257,9 +308,9 @@ class ConnectionTracker:
     def _refused(self) -> None:
         if self.client_id:
             self._directory.give_back(self.client_id, self, self.holder)
-        if self.holder is not None and self.holder.rival is self and self.holder.scene is None:
-            self.holder.rival = None
-        self.holder = None
+        holder, self.holder = self.holder, None
+        if isinstance(holder, ConnectionTracker) and holder.rival is self and holder.scene is None:
+            holder.rival = None
 
     def _established(self, connect: Connect, connack: Connack, now: float) -> Established:
         low, high = self.limits or (None, None)
@@ -292,13 +343,13 @@ class ConnectionTracker:
         self.effective_keep_alive = keep_alive
         self.limits = self.policy.window.limits(keep_alive)
 
-    def contested(self, rival: ConnectionTracker, now: float) -> None:
-        """Another connection sent CONNECT with this one's client identifier."""
-        if self.scene is None:
+    def contested(self, rival: ConnectionTracker | Remote, now: float) -> None:
+        """Another connection sent CONNECT with this one's client identifier; of another worker's it is heard late."""
+        if self.scene is None or isinstance(rival, Remote):
             self.rival = rival
             self.rival_at = now
-            if not self.history.endswith(history.RIVAL):
-                self.history += history.RIVAL
+        if self.scene is None and not self.history.endswith(history.RIVAL):
+            self.history += history.RIVAL
 
     # --------------------------------------------------------------- keepalive
 
@@ -325,6 +376,8 @@ class ConnectionTracker:
             self.gap_max, self.counted_gap_max, self.late_gaps, gap, self.counted_gap
         )
         self.resumed_at = now
+        if self.limits is not None:
+            self._directory.pauses.add(self.counted_gap / self.limits[0])
         self.gap_max = max(self.gap_max, gap)
         self.counted_gap_max = max(self.counted_gap_max, self.counted_gap)
         keep_alive = self.effective_keep_alive
@@ -386,7 +439,9 @@ class ConnectionTracker:
         at = self.first_ending_at
         if at is None or self.scene is None:
             return math.inf
-        return at + neighbourhood.WAIT_S if neighbourhood.wordless(self.scene, Side.BROKER) else at
+        if neighbourhood.wordless(self.scene, Side.BROKER):
+            return at + neighbourhood.WAIT_S
+        return at if self._directory.exchange is None else at + neighbourhood.NEWS_S
 
     def judged_from(self) -> float:
         """When the last silence, or the wait of the oldest open PINGREQ, began; monotonic seconds."""
@@ -404,6 +459,7 @@ class ConnectionTracker:
         if self.scene is None:
             self.proxy_ended(ProxyAction.ERROR, "ended without a known ending", now)
         evidence = scene.complete(self, client_leg, broker_leg, relay, self._directory, now)
+        self._directory.forget(self.client_id, self)
         self.rival = self.holder = None  # or each of a chain of takeovers would keep the one before alive
         return Closed(evidence)
 
@@ -413,6 +469,7 @@ class ConnectionTracker:
         if self.client_id:
             self._directory.release(self.client_id, self, self.past, now)
         self.up.seen = self.down.seen = 0
+        self.up.again = self.down.again = NEVER
 
     def _note_late(self, side: Side, first: int, now: float) -> None:
         if self.late is None:

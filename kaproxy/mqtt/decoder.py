@@ -38,7 +38,7 @@ _PUBLISH_12: Final = 2
 _ACK: Final = 3
 _PING: Final = 4
 
-_LONGEST_SHORT: Final = 129  # bytes of a packet whose Remaining Length is one byte
+LONGEST_SHORT: Final = 129  # bytes of a packet whose Remaining Length is one byte
 _RUN_WORTH_COLUMNS: Final = 8  # packets
 _RETRY_COLUMNS: Final = 16  # packets
 
@@ -72,6 +72,19 @@ def _equal_neighbours(data: bytes, at: int, size: int, head: int) -> int:
     return count
 
 
+def _identifier(data: bytes, at: int, stop: int, kind: int) -> int:
+    """The packet identifier of the small packet with the body `data[at:stop]`, or 0 where it is to be looked at."""
+    if kind == _PUBLISH_12:
+        if stop - at < 4:
+            return 0
+        at += (data[at] << 8 | data[at + 1]) + 2
+        if at + 2 > stop:
+            return 0
+    elif kind != _ACK or stop - at != 2:
+        return 0
+    return data[at] << 8 | data[at + 1]
+
+
 class Decoder:
     """One direction of one connection. `feed` it every chunk; the rest is there to be read at any time."""
 
@@ -83,6 +96,7 @@ class Decoder:
         "_offset",
         "_passing",
         "_started",
+        "bytes",
         "from_client",
         "malformed",
         "oddities",
@@ -93,6 +107,7 @@ class Decoder:
 
     def __init__(self, from_client: bool) -> None:
         self.from_client = from_client
+        self.bytes = 0  # fed so far
         self.version = 0  # protocol level 3, 4, 5; 0 unknown
         self.opaque = False  # no longer observed: malformed, a stranger, or abandoned
         self.malformed: Malformed | None = None
@@ -103,7 +118,7 @@ class Decoder:
         self._connect_seen = False
         self._head = b""  # the beginning of a fixed header, or of what may be a stranger
         self._passing: Passing | None = None
-        self._offset = 0  # bytes of this direction in packets completed
+        self._offset = 0  # bytes of this direction before the packet looked at closely
         self._kinds = _FROM_CLIENT if from_client else _FROM_BROKER
 
     @property
@@ -121,18 +136,33 @@ class Decoder:
         self._passing = None
         self._head = b""
 
+    def lone(self, data: bytes, size: int) -> int:
+        """Whether the chunk is one small PUBLISH, bare acknowledgement or ping, whole and between packets.
+
+        `size` is the chunk's, 2 to `LONGEST_SHORT`. Returns its packet identifier, 0 where it has none: then it is
+        counted, and not to be fed. -1 for anything else: then nothing has changed, and `feed` is to look.
+        """
+        if not self._in_step or data[1] + 2 != size:
+            return -1
+        kind = self._kinds[data[0]]
+        packet_id = 0
+        if size > 3:
+            if kind == _PUBLISH_0:
+                if data[2] or data[3] + 4 > size:
+                    return -1
+            else:
+                packet_id = _identifier(data, 2, size, kind)
+                if packet_id == 0:
+                    return -1
+        elif kind != _PING or size != 2:
+            return -1
+        self.bytes += size
+        return packet_id
+
     def feed(self, data: bytes) -> Sequence[Packet]:
         """The control packets completed by this chunk, in order; () where there are none. Never raises."""
+        self.bytes += len(data)
         if self._in_step:
-            size = len(data)
-            if 3 < size <= _LONGEST_SHORT and data[1] + 2 == size:
-                first = data[0]
-                if self._kinds[first] == _PUBLISH_0 and (data[2] << 8 | data[3]) + 4 <= size:
-                    self._offset += size
-                    return ((first, size, 0, 1, None),)
-            elif size == 2 and data[1] == 0 and self._kinds[data[0]] == _PING:
-                self._offset += 2
-                return ((0xC0, 2, 0, 1, None),) if data[0] == 0xC0 else ((0xD0, 2, 0, 1, None),)
             return self._scan(data, 0, [])
         if self.opaque or not data:
             return ()
@@ -142,7 +172,6 @@ class Decoder:
         """Everything from a packet boundary at `at` to the end of the chunk, added to `packets`."""
         kinds = self._kinds
         end = len(data)
-        settled = at
         while at < end:
             first = data[at]
             kind = kinds[first]
@@ -153,13 +182,10 @@ class Decoder:
             else:
                 after = at
             if after == at:
-                self._offset += at - settled
                 after = self._closely(data, at, end, packets)
-                settled = after
                 if after == at:
                     break
             at = after
-        self._offset += at - settled
         return packets or ()
 
     def _run(self, data: bytes, at: int, end: int, packets: list[Packet]) -> int:
@@ -206,18 +232,14 @@ class Decoder:
     def _short(self, data: bytes, at: int, stop: int, kind: int, packets: list[Packet]) -> int:
         """A whole small PUBLISH above QoS 0, bare acknowledgement or ping; returns `at` for anything else."""
         size = stop - at
-        if stop > len(data) or (size != 2 if kind == _PING else size < 4):
+        if stop > len(data):
             return at
         packet_id = 0
-        if kind != _PING:
-            where = at + 2
-            if kind == _PUBLISH_12:
-                where += (data[where] << 8 | data[where + 1]) + 2
-            elif size != 4:
+        if kind == _PING:
+            if size != 2:
                 return at
-            if where + 2 > stop:
-                return at
-            packet_id = data[where] << 8 | data[where + 1]
+        else:
+            packet_id = _identifier(data, at + 2, stop, kind)
             if packet_id == 0:
                 return at
         packets.append((data[at], size, packet_id, 1, None))
@@ -260,6 +282,7 @@ class Decoder:
     def _closely(self, data: bytes, at: int, end: int, packets: list[Packet]) -> int:
         """One packet no fast path takes; returns where it ended, or `at` if it did not or cannot be read."""
         first = data[at]
+        self._offset = self.bytes - end + at
         length, body = remaining_length(data, at + 1, end)
         if body == INCOMPLETE:
             self._head = data[at:end]
@@ -289,7 +312,6 @@ class Decoder:
             if packet is not None:
                 self._in_step = True
                 self._passing = None
-                self._offset += passing.size
                 packets.append(packet)
         return self._in_step
 

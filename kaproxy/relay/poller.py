@@ -13,6 +13,7 @@ import math
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -60,6 +61,7 @@ class Poller:
         self._beat_due = math.inf
         self._epoll = select.epoll()
         self._legs: list[Leg | None] = []  # by descriptor, which the kernel keeps small and dense
+        self._listening: set[int] = set()  # descriptors
         self._heap: list[tuple[float, int, Pair]] = []
         self._order = count()
         self._dead = 0  # heap entries that mean nothing any more
@@ -77,7 +79,14 @@ class Poller:
     def yield_for(self, listener: socket.socket) -> None:
         """Go back to trio at once when a client calls there; told once per call (edge-triggered)."""
         self._make_room(listener.fileno())
+        self._listening.add(listener.fileno())
         self._epoll.register(listener, select.EPOLLIN | select.EPOLLET)
+
+    def yield_no_more(self, listener: socket.socket) -> None:
+        """Its clients are somebody else's again."""
+        with suppress(OSError, ValueError):  # closed meanwhile
+            self._epoll.unregister(listener)
+            self._listening.discard(listener.fileno())
 
     def watch(self, leg: Leg, mask: int) -> None:
         """Be woken for a leg by `mask` from now on, or by nothing at all (UNREGISTERED)."""
@@ -122,18 +131,20 @@ class Poller:
         fd = self._epoll.fileno()
         while True:
             await trio.lowlevel.wait_readable(fd)
-            self._serve()
+            while self._serve():  # something may still come at once: trio's turn, but no waiting there
+                await trio.lowlevel.checkpoint()
 
-    def _serve(self) -> None:
-        """Serve batches until the sockets pause or the slice is used up.
+    def _serve(self) -> bool:
+        """Serve batches until the sockets pause (False) or the slice is used up (True).
 
         Going back to trio costs more than serving a chunk, and the answer to what was just sent on is
         often a fraction of a millisecond away: so it is waited for here, that long and no longer.
         """
-        ready = self._epoll.poll(0, BATCH)
         stop = monotonic() + SLICE_S
-        while ready and self._turn(ready) < stop:
-            ready = self._epoll.poll(PAUSE_S, BATCH)
+        while ready := self._epoll.poll(PAUSE_S, BATCH):
+            if self._turn(ready) >= stop:
+                return True
+        return False
 
     def _turn(self, ready: list[tuple[int, int]]) -> float:
         """Serve one batch of sockets that have something; returns when it was done, or never for no more."""
@@ -143,7 +154,7 @@ class Poller:
         for fd, mask in ready:
             leg = legs[fd]
             if leg is None:  # closed by what was served before it in this batch, or a listener
-                calls = True
+                calls = calls or fd in self._listening
                 continue
             try:
                 if mask == 1 and leg.through:  # EPOLLIN

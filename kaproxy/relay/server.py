@@ -12,6 +12,7 @@ import math
 import secrets
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -49,9 +50,21 @@ class RelayConfig:
 class Relay:
     """Accepts clients, dials the broker for each, relays, and tells what happened."""
 
-    def __init__(self, config: RelayConfig, make_tracker: MakeTracker, on_event: Sink) -> None:
+    def __init__(
+        self,
+        config: RelayConfig,
+        make_tracker: MakeTracker,
+        on_event: Sink,
+        listeners: Sequence[socket.socket] = (),
+    ) -> None:
+        """`listeners`: sockets that listen already; without any, one is opened where `config` says."""
         self.config = config
         self.bound: tuple[str, int] = config.listen
+        self.live_elsewhere = 0  # connections of other workers, which count against `max_connections` too
+        self._given = tuple(listeners)
+        self._reserve: Reserve | None = None
+        self._accepting: trio.Nursery | None = None
+        self._lent: dict[socket.socket, trio.CancelScope] = {}
         self._make_tracker = make_tracker
         self._on_event = on_event
         self._upstream = Upstream(*config.upstream, config.resolve_interval_s)
@@ -65,6 +78,25 @@ class Relay:
         """Connections that still have a socket."""
         return self._poller.live if self._poller else 0
 
+    def lag_since(self, since: float) -> float:
+        """How late the loop was at most since then (monotonic s), in seconds."""
+        return self._poller.lag_since(since, time.monotonic()) if self._poller else 0.0
+
+    def accept_also(self, listeners: Sequence[socket.socket]) -> None:
+        """Accept from another worker's sockets too, until `accept_no_more`: nobody else does at present."""
+        if self._accepting is None or self._draining.is_set():
+            return
+        for listener in listeners:
+            if listener not in self._lent:
+                self._lent[listener] = trio.CancelScope()
+                self._accepting.start_soon(self._accept_lent, listener, self._lent[listener])
+
+    def accept_no_more(self, listeners: Sequence[socket.socket]) -> None:
+        """Leave these to the worker they belong to."""
+        for listener in listeners:
+            if (scope := self._lent.pop(listener, None)) is not None:
+                scope.cancel()
+
     def drain(self) -> None:
         """Stop accepting, let live connections end for `drain_s`, then end the rest; `run` returns."""
         self._draining.set()
@@ -76,9 +108,12 @@ class Relay:
         listening address cannot be had.
         """
         await self._upstream.resolve()
-        listeners = await open_listeners(*self.config.listen, self.config.backlog, self.config.reuse_port)
+        config = self.config
+        listeners = list(self._given) or await open_listeners(
+            *config.listen, config.backlog, config.reuse_port
+        )
         self.bound = listeners[0].getsockname()[:2]
-        config, reserve = self.config, Reserve()
+        self._reserve = reserve = Reserve()
         timing = Timing(config.dial_timeout_s, config.linger_s, config.post_mortem_s)
         self._poller = poller = Poller(timing, self._late)
         try:
@@ -116,14 +151,27 @@ class Relay:
         task_status: trio.TaskStatus[tuple[str, int]],
     ) -> None:
         async with trio.open_nursery() as accepting:
+            self._accepting = accepting
             for listener in listeners:
                 poller.yield_for(listener)
                 accepting.start_soon(self._accept, listener, poller, reserve)
             task_status.started(self.bound)
             await self._draining.wait()
+            self._accepting = None
             accepting.cancel_scope.cancel()
         for listener in listeners:
             listener.close()
+
+    async def _accept_lent(self, listener: socket.socket, scope: trio.CancelScope) -> None:
+        poller, reserve = self._poller, self._reserve
+        if poller is None or reserve is None:
+            return
+        poller.yield_for(listener)
+        try:
+            with scope:
+                await self._accept(listener, poller, reserve)
+        finally:
+            poller.yield_no_more(listener)
 
     async def _accept(self, listener: socket.socket, poller: Poller, reserve: Reserve) -> None:
         while True:
@@ -150,7 +198,8 @@ class Relay:
         witness = Witness(origin, self._make_tracker, self._on_event, now)
         witness.emit((Accepted(origin),))
         pair = Pair(poller, witness, now)
-        if self.config.max_connections and poller.live >= self.config.max_connections:
+        live = poller.live + self.live_elsewhere
+        if self.config.max_connections and live >= self.config.max_connections:
             refusal = refusal or f"max_connections: {self.config.max_connections}"
         poller.live += 1
         try:

@@ -11,13 +11,12 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from kaproxy.connection.events import Closed, Event, ObserverFailed, Suspicion
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction, RelayFacts, Side
 
-T = TypeVar("T")
 Sink = Callable[[Event], None]
 
 
@@ -62,7 +61,10 @@ class Witness:
         self.error: str | None = None  # what the observer failed of
         self._sink = sink
         self._tracker: Tracker | None = None
-        self._tracker = self._guarded(lambda: make_tracker(origin, now), None, now)
+        try:
+            self._tracker = make_tracker(origin, now)
+        except Exception as fault:
+            self.failed(fault, now)
 
     @property
     def from_client(self) -> Callable[[bytes, float], Sequence[Event]]:
@@ -77,14 +79,20 @@ class Witness:
     @property
     def connect_seen(self) -> bool:
         """The client is known by name; true also where nobody observes, as then it never will be."""
-        tracker = self._tracker
-        return tracker is None or self._guarded(lambda: tracker.connect_seen, True, 0.0)
+        try:
+            return self._tracker is None or self._tracker.connect_seen
+        except Exception as fault:
+            self.failed(fault, 0.0)
+            return True
 
     def emit(self, events: Sequence[Event]) -> None:
         """Hand events to the sink; what it does with them, raising included, does not matter here."""
+        sink = self._sink
         for event in events:
-            with suppress(Exception):
-                self._sink(event)
+            try:
+                sink(event)
+            except Exception:
+                continue
 
     def failed(self, fault: Exception, now: float) -> None:
         """The observer raised: it is told so once, and only counts bytes from then on."""
@@ -100,48 +108,72 @@ class Witness:
 
     def broker_connected(self, now: float) -> None:
         """The broker took the dial."""
-        if (tracker := self._tracker) and not self.closed:
-            self._guarded(lambda: tracker.broker_connected(now), None, now)
+        if not self.closed and self._tracker is not None:
+            try:
+                self._tracker.broker_connected(now)
+            except Exception as fault:
+                self.failed(fault, now)
 
     def leg_ended(self, side: Side, ending: Ending, now: float) -> None:
         """A leg ended; also a dial that failed."""
-        if (tracker := self._tracker) and not self.closed:
-            self._guarded(lambda: tracker.leg_ended(side, ending, now), None, now)
+        if not self.closed and self._tracker is not None:
+            try:
+                self._tracker.leg_ended(side, ending, now)
+            except Exception as fault:
+                self.failed(fault, now)
 
     def proxy_ended(self, action: ProxyAction, detail: str, now: float) -> None:
         """The proxy itself ends the connection."""
-        if (tracker := self._tracker) and not self.closed:
-            self._guarded(lambda: tracker.proxy_ended(action, detail, now), None, now)
+        if not self.closed and self._tracker is not None:
+            try:
+                self._tracker.proxy_ended(action, detail, now)
+            except Exception as fault:
+                self.failed(fault, now)
 
     def next_look(self, now: float) -> float:
         """When the tracker wants to look at the clock again; infinity: never."""
-        if self.closed or (tracker := self._tracker) is None:
-            return math.inf
-        return self._guarded(lambda: tracker.next_look(now), math.inf, now)
+        if not self.closed and self._tracker is not None:
+            try:
+                return self._tracker.next_look(now)
+            except Exception as fault:
+                self.failed(fault, now)
+        return math.inf
 
     def look(self, now: float) -> Sequence[Event]:
         """Suspicions the tracker has at its deadline, not yet handed on: the caller adds what the kernel says."""
-        if self.closed or (tracker := self._tracker) is None:
-            return ()
-        return self._guarded(lambda: tracker.look(now), (), now)
+        if not self.closed and self._tracker is not None:
+            try:
+                return self._tracker.look(now)
+            except Exception as fault:
+                self.failed(fault, now)
+        return ()
 
     def stalled(self, side: Side, stalled_s: float, now: float) -> Sequence[Event]:
         """What the tracker has to tell of a peer that takes nothing, not yet handed on, as from `look`."""
-        if self.closed or (tracker := self._tracker) is None:
-            return ()
-        return self._guarded(lambda: tracker.stalled(side, stalled_s, now), (), now)
+        if not self.closed and self._tracker is not None:
+            try:
+                return self._tracker.stalled(side, stalled_s, now)
+            except Exception as fault:
+                self.failed(fault, now)
+        return ()
 
     def judge_at(self, now: float) -> float:
         """When the tracker knows enough of this connection's neighbours; `now` where nobody can say."""
-        if self.closed or (tracker := self._tracker) is None:
-            return now
-        return self._guarded(tracker.judge_at, now, now)
+        if not self.closed and self._tracker is not None:
+            try:
+                return self._tracker.judge_at()
+            except Exception as fault:
+                self.failed(fault, now)
+        return now
 
     def judged_from(self) -> float:
         """Since when the proxy's own lateness could have mattered."""
-        if self.closed or (tracker := self._tracker) is None:
-            return self.opened
-        return self._guarded(tracker.judged_from, self.opened, self.opened)
+        if not self.closed and self._tracker is not None:
+            try:
+                return self._tracker.judged_from()
+            except Exception as fault:
+                self.failed(fault, self.opened)
+        return self.opened
 
     def close(
         self,
@@ -154,9 +186,12 @@ class Witness:
         """Write the closing line; every call but the first does nothing."""
         if self.closed:
             return
-        tracker, closed = self._tracker, None
-        if tracker is not None:
-            closed = self._guarded(lambda: tracker.close(now, client, broker, relay), None, now)
+        closed: Closed | None = None
+        if self._tracker is not None:
+            try:
+                closed = self._tracker.close(now, client, broker, relay)
+            except Exception as fault:
+                self.failed(fault, now)
         self.closed = True
         if closed is None:
             closed = Closed(self._bare_evidence(now, client, broker, relay, action))
@@ -188,13 +223,6 @@ class Witness:
             observer_error=self.error,
             relay=relay,
         )
-
-    def _guarded(self, call: Callable[[], T], otherwise: T, now: float) -> T:
-        try:
-            return call()
-        except Exception as fault:
-            self.failed(fault, now)
-            return otherwise
 
 
 def first_ending(client: LegFacts, broker: LegFacts) -> tuple[str, Ending, float | None]:

@@ -211,18 +211,25 @@ class Name(Kind):
 
 @dataclass(frozen=True, slots=True)
 class HostPort(Kind):
-    """HOST:PORT, an IPv6 address in brackets. `lowest_port` 0 admits "any free port"."""
+    """HOST:PORT, an IPv6 address in brackets. `lowest_port` 0 admits "any free port", `or_none` the empty text."""
 
     lowest_port: int
+    or_none: bool = False
 
     @property
     def allowed(self) -> str:
         free = " (0: any free port)" if self.lowest_port == 0 else ""
-        return f"HOST:PORT or [IPV6]:PORT, PORT {self.lowest_port} to 65535{free}"
+        none = '; or "", none' if self.or_none else ""
+        return f"HOST:PORT or [IPV6]:PORT, PORT {self.lowest_port} to 65535{free}{none}"
 
-    def read(self, given: object) -> Address:
+    def show(self, value: Any) -> str:
+        return _quoted("" if value is None else str(value))
+
+    def read(self, given: object) -> Address | None:
         if isinstance(given, Address):
             return given
+        if self.or_none and given in ("", None):
+            return None
         if not isinstance(given, str):
             raise ValueError("not HOST:PORT")  # noqa: TRY004
         host, colon, port = given.rpartition(":")

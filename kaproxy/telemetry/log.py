@@ -83,8 +83,10 @@ class Log:
         level: str = "info",
         buffer: int = 8 << 20,
         worker: str = "1",
+        lock: int | None = None,
     ) -> None:
-        self.sink = Sink(path, buffer, self._dropped_line, self._failed_reopen_line)
+        """`lock`: a descriptor all processes that write to the same place have of the same file."""
+        self.sink = Sink(path, buffer, self._dropped_line, self._failed_reopen_line, lock)
         color = self.sink.is_terminal and not os.environ.get("NO_COLOR")
         self._maker = LineMaker(worker, format_named(form, color))
         self.set_level(level)

@@ -38,12 +38,21 @@ class Recorder:
         self._log = log
         self._on_verdict = on_verdict
         self.accepted = 0
-        self.causes: Counter[str] = Counter()
+        self.verdicts: Counter[tuple[str, str, str]] = Counter()  # cause, root ("": none), owner
+        self.warnings: Counter[str] = Counter()  # by event
         self._lines: dict[type, Callable[[Any], tuple[str, str, Record]]] = {
             Established: _established,
             ObserverFailed: _observer_failed,
             **WARNINGS,
         }
+
+    @property
+    def causes(self) -> Counter[str]:
+        """Closing lines by cause."""
+        causes: Counter[str] = Counter()
+        for (cause, _, _), count in self.verdicts.items():
+            causes[cause] += count
+        return causes
 
     def record(self, event: Event) -> None:
         """Write the event's line. Never raises, never blocks."""
@@ -58,20 +67,23 @@ class Recorder:
                 level, name, record = self._lines[type(event)](event)
             except Exception as error:  # a line that cannot be made is told, not raised
                 level, name, record = "error", "observer.failed", {"error": _words(error)}
+            if level == "warning":
+                self.warnings[name] += 1
             self._write(level, name, _known(record))
 
     def _closed(self, evidence: Evidence) -> None:
         try:
             verdict = diagnose(evidence)
             record = to_record(evidence, verdict)
-            cause, level = str(verdict.cause), level_of(verdict.cause)
+            counted = (str(verdict.cause), verdict.root or "", str(verdict.owner))
+            level = level_of(verdict.cause)
             if self._on_verdict is not None:
                 with suppress(Exception):  # what is learned from a verdict must not cost its line
                     self._on_verdict(evidence, verdict)
         except Exception as error:
             record = closing_record_despite(evidence, error)
-            cause, level = str(Cause.UNKNOWN), "error"
-        self.causes[cause] += 1
+            counted, level = (str(Cause.UNKNOWN), "", str(Owner.PROXY)), "error"
+        self.verdicts[counted] += 1
         self._write(level, "connection.closed", record)
 
     def _write(self, level: str, event: str, record: Record) -> None:

@@ -128,12 +128,41 @@ error | text | | | | What went wrong.
 @closed
 
 # broker_profile.learned | info | The expiries and refusals of an unknown broker have told which profiles it fits.
-broker_profile | text | | learned:NAMES:COUNT | | The profiles it fits and from how many of its expiries and refusals that is known.
+broker_profile | text | | learned:NAMES:COUNT | | The profiles it fits, and from how many endings that is known.
 
-# proxy.started | info | kaproxy accepts connections.
+# proxy.started | info | kaproxy accepts connections; of several workers, all do.
 @target
 config_file | text? | | | | The configuration file in use.
-pid | integer | | | | The process.
+pid | integer | | | | The process; of several workers, the supervisor's.
+build | text | | pure, compiled | | Whether the hot packages run as written or compiled to machine code.
+workers | integer? | | 2 and up | | How many workers there are; left out at one.
+admin | text? | | HOST:PORT | | Where the admin side is served.
+
+# worker.started | info | A worker accepts connections; written by the supervisor.
+@worker
+starts | integer | | 1 and up | | How often a process was started for it.
+
+# worker.died | error | A worker ended unasked (level warning where it drained); another is started in its place.
+@worker
+exit_status | integer? | | 0 and up | | How it ended; missing where a signal killed it.
+exit_signal | text? | | SIGKILL, … | | The signal that killed it.
+lived_s | number | s | | | Since it was started.
+connections_lost | integer | | 0 and up | | Its connections as of its last news, which have no closing lines.
+restart_in_s | number? | s | | | When another is started; missing while draining.
+explanation | text | | | | The same in words, and what is not known.
+
+# worker.not_started | error | A worker's process could not be started; it is tried again.
+worker_name | text | | | | Which.
+error | text | | | | Why.
+
+# worker.orphaned | error | The supervisor is gone: this worker accepts no more connections and drains.
+connections_live | integer | | 0 and up | | Connections that are still open.
+
+# connection.lost | warning | A connection of a killed worker, which could write no closing line; by its last news.
+conn_id | text | | | | The connection.
+worker_name | text | | | | The worker it was in.
+= client_addr client_id!
+opened_at | time | ISO 8601, UTC, microseconds | | | Accept.
 
 # proxy.reloaded | info | SIGHUP was followed: log file opened anew, configuration read again.
 changed | list | | | | The keys that changed and are in force now.
@@ -152,6 +181,7 @@ drain_s | number | s | | | How long they may go on.
 uptime_s | number | s | | | Since proxy.started.
 connections_accepted | integer | | 0 and up | | Connections accepted.
 connections_closed | integer | | 0 and up | | Closing lines made.
+connections_lost | integer? | | 0 and up | | Connections of killed workers; left out at one worker.
 causes | table | | | | How many of them by cause.
 log_lines_dropped | integer | | 0 and up | | Lines the reader of the log was too slow for.
 
@@ -170,6 +200,11 @@ _STALLED = """
 stalled_s | number | s | | | Since when it has taken nothing; the other peer is not read meanwhile.
 client_leg | table:leg? | | | | What the kernel said of the client leg at this moment.
 broker_leg | table:leg? | | | | What the kernel said of the broker leg at this moment.
+"""
+
+_WORKER = """
+worker_name | text | | | | Which, as it stands in `worker` of its own lines.
+worker_pid | integer? | | | | Its process.
 """
 
 _TARGET = """
@@ -204,6 +239,8 @@ def _event_rows(lines: list[str]) -> Iterator[Field]:
             yield from closed.values()
         elif line == "@target":
             yield from _rows(_TARGET)
+        elif line == "@worker":
+            yield from _rows(_WORKER)
         elif line == "@stalled":
             yield from _event_rows(["= conn_id client_id client_addr keep_alive"])
             yield from _rows(_STALLED)

@@ -3,12 +3,15 @@
 `write` only queues; where the queue is full the line is dropped and counted, and the writer tells of it with
 a `log.dropped` line as soon as it can write again. A reader that went away or a full disk is waited for, in
 the thread, and never raises into the caller. It may not know what a line means nor its format.
+Processes that share one pipe or file take a lock around each write: a pipe keeps only 4 KiB together, and what
+one write hands over may be many lines, or one that is longer.
 No O_NONBLOCK: that flag belongs to the open file, so it would change the parent's terminal too.
 Read next: `log.py`, which makes the lines.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import threading
@@ -53,7 +56,8 @@ class Sink:
 
     One thread may call `write` (each counter has one writer, so nothing is locked). `limit` is in bytes, for
     what is queued and being written together. `tell_dropped` and `tell_failed_reopen` make the sink's own
-    lines; they are called in the writer thread. Raises OSError where a file cannot be opened.
+    lines; they are called in the writer thread. `lock` is a descriptor on whose lock all writers of the same
+    target agree. Raises OSError where a file cannot be opened.
     """
 
     def __init__(
@@ -62,10 +66,12 @@ class Sink:
         limit: int,
         tell_dropped: Callable[[Dropped], bytes],
         tell_failed_reopen: Callable[[OSError], bytes],
+        lock: int | None = None,
     ) -> None:
         self.path = path
         self.limit = limit
         self._fd = _open_target(path)
+        self._lock = lock
         self._tell_dropped = tell_dropped
         self._tell_failed_reopen = tell_failed_reopen
         self._queue: SimpleQueue[bytes | _Order] = SimpleQueue()
@@ -148,6 +154,15 @@ class Sink:
 
         Returns how many bytes were given up at the end.
         """
+        if self._lock is None or not batch:
+            return self._write_alone(batch)
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)  # of the process: one that dies has let go of it
+        try:
+            return self._write_alone(batch)
+        finally:
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
+
+    def _write_alone(self, batch: bytes) -> int:
         view = memoryview(batch)
         while view and not self._given_up:
             try:

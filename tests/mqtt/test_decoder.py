@@ -80,12 +80,12 @@ def test_a_publish_at_each_boundary_of_remaining_length_is_one_packet(remaining:
 
 
 def test_remaining_length_0_is_a_packet() -> None:
-    assert decoder().feed(builders.pingreq()) == ((0xC0, 2, 0, 1, None),)
+    assert decoder().feed(builders.pingreq()) == [(0xC0, 2, 0, 1, None)]
 
 
 @pytest.mark.parametrize("version", [3, 4, 5])
 def test_the_shortest_publish_is_a_packet(version: int) -> None:
-    assert decoder(version=version).feed(b"\x30\x02\0\0") == ((0x30, 4, 0, 1, None),)
+    assert decoder(version=version).feed(b"\x30\x02\0\0") == [(0x30, 4, 0, 1, None)]
 
 
 def test_the_longest_packet_the_standard_allows_passes_uncounted_by_memory() -> None:

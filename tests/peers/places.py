@@ -24,6 +24,9 @@ PYTHON_PEERS = PARTS / "python" / "bin"
 MOCHI = PARTS / "mochi" / "mochi"
 PAHO_C = PARTS / "c" / "paho-c"
 RUMQTTC = PARTS / "rumqttc" / "release" / "rumqttc-part"
+CLICKHOUSE = PARTS / "clickhouse"
+CLICKHOUSE_LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+CHDB = PARTS / "libraries" / "chdb"
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
@@ -66,11 +69,16 @@ def _made_one() -> bool:
 PARTS_NEEDED: dict[str, Callable[[], bool]] = {
     "mosquitto": lambda: program("mosquitto") is not None,
     "haproxy": lambda: program("haproxy") is not None,
+    "lnav": lambda: program("lnav") is not None,
+    "jq": lambda: program("jq") is not None,
     "aedes": lambda: node_package("aedes"),
     "mqttjs": lambda: node_package("mqtt"),
     "mqttjs 5.8.0": lambda: node_package("mqtt580"),
     "mqttjs 5.5.5": lambda: node_package("mqtt555"),
     "paho.mqtt.golang": GO_CLIENT.is_file,
+    "clickhouse-server": (CLICKHOUSE / "usr" / "sbin" / "clickhouse-server").is_file,
+    "chdb": (CHDB / "_chdb.abi3.so").is_file,
+    "vrl": (PARTS / "libraries" / "vrl_python").is_dir,
     "network namespaces": namespaces,
     # The rest is for the laboratory: `tests/peers/install lab`.
     "rabbitmq": lambda: RABBITMQ.is_file() and program("epmd") is not None,

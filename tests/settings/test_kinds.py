@@ -135,3 +135,12 @@ def test_the_limits_themselves_are_allowed(kind: Kind, outside: str) -> None:
 def test_what_is_outside_the_limits_is_refused(kind: Kind, outside: object, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         kind.read(outside)
+
+
+def test_an_address_that_may_be_none_reads_and_shows_the_empty_text() -> None:
+    kind = HostPort(0, or_none=True)
+    assert kind.read("") is None
+    assert kind.show(None) == '""'
+    assert kind.read(kind.show(Address("::1", 9464)).strip('"')) == Address("::1", 9464)
+    with pytest.raises(ValueError, match="not HOST:PORT"):
+        HostPort(0).read("")

@@ -1,8 +1,9 @@
 """Asking the tables: what every engine can do, and the words in which their SQL differs.
 
-A query is one text for all engines. In it `{closed}` stands for the closing lines asked for, `{warned}` for the
-warnings among them, and names in capitals for the words of `Words`. What an engine cannot do (windows, joins that
-need none) is not asked: aggregate in SQL, put sequences together in Python. It may not know what a column means.
+A query is one text for all engines, a format: `{closed}` stands for the closing lines asked for, `{warned}` for the
+other lines among them, and `{INT}` `{REAL}` `{TEXT}` for types to cast to; braces of its own are doubled. What an
+engine cannot do (windows, joins that need none) is not asked: aggregate in SQL, put sequences together in Python. It
+may not know what a column means.
 Read next: `duck.py`, `clickhouse.py`.
 """
 
@@ -15,7 +16,6 @@ Row: TypeAlias = tuple[Any, ...]
 
 #: Placeholder in a query -> what DuckDB calls it. Every engine has the same keys.
 DUCKDB_WORDS: Mapping[str, str] = {"INT": "BIGINT", "REAL": "DOUBLE", "TEXT": "VARCHAR"}
-CLICKHOUSE_WORDS: Mapping[str, str] = {"INT": "Int64", "REAL": "Float64", "TEXT": "String"}
 
 
 class Engine(Protocol):

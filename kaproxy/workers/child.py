@@ -1,0 +1,199 @@
+"""One of several workers: a process that relays, and does as its supervisor says.
+
+It is handed its configuration and its listening sockets, tells others of its CONNECTs and endings, and hears of
+theirs. It drains when it is told to, on SIGTERM, and when the supervisor is gone. It may not write a line about
+the proxy as a whole: the supervisor does. Read next: `supervisor.py`, which starts it; `channel.py`.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+import tomllib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import trio
+
+from kaproxy.config import Config
+from kaproxy.connection.elsewhere import Exchange, to_data
+from kaproxy.proxy import Proxy, open_log, why_not
+from kaproxy.relay.dialing import ResolveError
+from kaproxy.telemetry.log import Log
+from kaproxy.workers.channel import Channel, line_of, message_of
+
+#: News is gathered this long (s) before it is sent: waking every other worker for each piece would cost more.
+GATHER_S = 0.01
+#: How often (s) counts are sent without being asked for.
+UNASKED_S = 5.0
+#: How long (s) the last messages may take.
+PARTING_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What a worker is given: its name, configuration, and descriptors it was started with."""
+
+    name: str
+    config: str  # TOML, every key
+    listeners: dict[str, list[int]]  # of every worker, by name
+    lock: int  # on which writers of the log agree
+
+    def send(self, sock: socket.socket) -> None:
+        """Hand it over; it fits the socket's buffer, so this does not wait."""
+        fields = {"name": self.name, "config": self.config, "listeners": self.listeners, "lock": self.lock}
+        sock.sendall(line_of("handover", fields))
+
+    @classmethod
+    def receive(cls, sock: socket.socket) -> Handover:
+        """The first message. Raises EOFError where the supervisor is gone already."""
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            byte = sock.recv(1)  # no more than this line: the next ones are the channel's
+            if not byte:
+                raise EOFError("the supervisor is gone")
+            line += byte
+        return cls(**message_of(bytes(line)).content)
+
+
+def config_of(text: str) -> Config:
+    """The configuration out of TOML as `effective_toml` writes it."""
+    return Config.model_validate(tomllib.loads(text))
+
+
+class Worker:
+    """A worker's process, from its handover to its last line."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Take the handover. Raises OSError where the log cannot be opened, EOFError without a supervisor."""
+        sock.setblocking(True)
+        given = Handover.receive(sock)
+        config = config_of(given.config)
+        self._sock = sock
+        self._name = given.name
+        self._listeners = {
+            name: [socket.socket(fileno=fd) for fd in fds] for name, fds in given.listeners.items()
+        }
+        self.log: Log = open_log(config, given.name, given.lock)
+        self._proxy = Proxy(config, self.log, self._listeners[given.name])
+        self._news = trio.Event()
+        self._proxy.directory.exchange = self._exchange = Exchange(self._proxy.directory, self._wake)
+
+    async def run(self) -> None:
+        """Serve until drained. Raises StartError."""
+        failure: OSError | ResolveError | None = None
+        self._channel = channel = Channel(self._sock)
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(channel.pump)
+                try:
+                    await nursery.start(self._relay_until_drained, nursery.cancel_scope)
+                except (OSError, ResolveError) as error:
+                    failure = error
+                    nursery.cancel_scope.cancel()
+                else:
+                    channel.say("ready")
+                    nursery.start_soon(self._follow_signals, received)
+                    nursery.start_soon(self._follow_orders, nursery.cancel_scope)
+                    nursery.start_soon(self._tell_news)
+                    nursery.start_soon(self._tell_counts)
+        if failure is not None:
+            raise why_not(self._proxy.config.listen, failure) from failure
+
+    async def _relay_until_drained(
+        self, scope: trio.CancelScope, task_status: trio.TaskStatus[tuple[str, int]]
+    ) -> None:
+        await self._proxy.run(task_status)
+        self._say_news()
+        self._say_counts()
+        await self._channel.sent(PARTING_S)
+        scope.cancel()
+
+    async def _follow_signals(self, received: AsyncIterator[int]) -> None:
+        """A signal to the whole process group reaches the supervisor too; a second one is only its to follow."""
+        async for number in received:
+            if number != signal.SIGHUP:
+                self._drain()
+
+    async def _follow_orders(self, scope: trio.CancelScope) -> None:
+        async for message in self._channel.messages():
+            if message.word == "end":
+                scope.cancel()
+            else:
+                self._follow(message.word, message.content)
+        self.log.write("error", "worker.orphaned", {"connections_live": self._proxy.relay.live})
+        self._drain()
+
+    def _follow(self, word: str, content: Any) -> None:
+        if word == "news":
+            self._hear(content)
+        elif word == "count":
+            self._say_counts()
+        elif word == "drain":
+            self._drain()
+        elif word == "config":
+            self._proxy.take_over(config_of(content))
+        elif word == "reopen":
+            self.log.reopen()
+        elif word == "accept_for":
+            self._proxy.relay.accept_also(self._listeners[content])
+        elif word == "back":
+            self._proxy.relay.accept_no_more(self._listeners[content])
+        elif word == "gone":
+            self._exchange.gone(content)
+            self._count_elsewhere()
+
+    def _drain(self) -> None:
+        """Stop accepting: the kernel must not go on queueing clients for sockets that are only kept."""
+        self._proxy.relay.drain()
+        for name, listeners in self._listeners.items():
+            self._proxy.relay.accept_no_more(listeners)
+            if name != self._name:
+                for listener in listeners:
+                    listener.close()
+
+    # -- news ------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        self._news.set()
+
+    async def _tell_news(self) -> None:
+        while True:
+            await self._news.wait()
+            await trio.sleep(GATHER_S)
+            self._say_news()
+
+    def _say_news(self) -> None:
+        self._news = trio.Event()
+        news = [to_data(piece) for piece in self._exchange.take()]
+        content = {"from": self._name, "live": self._proxy.directory.live, "news": news}
+        self._channel.pass_on(line_of("news", content), len(news))
+
+    def _hear(self, content: Any) -> None:
+        self._exchange.live[content["from"]] = content["live"]
+        self._count_elsewhere()
+        now = time.monotonic()
+        for piece in content["news"]:
+            try:
+                event = self._exchange.hear_data(piece, now)
+            except Exception:  # as with any observer: what goes wrong here must not touch the relay
+                self._channel.dropped += 1
+                continue
+            if event is not None:
+                self._proxy.record(event)
+
+    def _count_elsewhere(self) -> None:
+        self._proxy.relay.live_elsewhere = sum(self._exchange.live.values())
+
+    # -- counts ----------------------------------------------------------------------------------------
+
+    async def _tell_counts(self) -> None:
+        while True:
+            await trio.sleep(UNASKED_S)
+            self._say_counts()
+
+    def _say_counts(self) -> None:
+        snapshot = replace(self._proxy.snapshot(), news_dropped=self._channel.dropped)
+        self._channel.say("counts", snapshot.to_data())

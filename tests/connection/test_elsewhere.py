@@ -1,0 +1,218 @@
+"""Connections of different workers that have to know of each other: what is told, and what is made of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kaproxy.connection import Directory
+from kaproxy.connection.directory import Remote
+from kaproxy.connection.elsewhere import Ended, Exchange, from_data, to_data
+from kaproxy.connection.events import ClientIdContested
+from kaproxy.connection.facts import Ending, Side
+from kaproxy.connection.neighbourhood import NEWS_S
+from tests import builders
+from tests.playbook import Play
+
+
+class Workers:
+    """Two workers and the way between them; news arrives when `deliver` is called."""
+
+    def __init__(self) -> None:
+        self.woken = 0
+        self.here, self.there = Directory(), Directory()
+        for directory in (self.here, self.there):
+            directory.exchange = Exchange(directory, self.wake)
+        self.events: list[ClientIdContested] = []
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def deliver(self, now: float) -> None:
+        """Both tell until neither has anything to tell."""
+        moved = True
+        while moved:
+            moved = False
+            for teller, hearer in ((self.here, self.there), (self.there, self.here)):
+                assert teller.exchange is not None
+                assert hearer.exchange is not None
+                for news in teller.exchange.take():
+                    moved = True
+                    told = hearer.exchange.hear_data(json.loads(json.dumps(to_data(news))), now)
+                    if told is not None:
+                        self.events.append(told)
+
+
+def taken(
+    gap: float = 0.02, delivered: float = 50.01, connack: bytes | None = None
+) -> tuple[Workers, Play, Play]:
+    """A connection here, and one there that takes its identifier at 50 s."""
+    workers = Workers()
+    older = Play(directory=workers.here, conn_id="older", client_addr="192.0.2.1").established("dev", 60)
+    workers.deliver(0.01)
+    newer = Play(directory=workers.there, conn_id="newer", client_addr="192.0.2.2", start=50.0)
+    older.at(50.0)
+    newer.established("dev", 30, connack=connack, will_topic="w")
+    if delivered <= 50.0 + gap:
+        workers.deliver(delivered)
+    older.at(50.0 + gap).ends(Side.BROKER)
+    workers.deliver(max(delivered, 50.0 + gap))
+    return workers, older, newer
+
+
+@pytest.mark.parametrize("delivered", [50.01, 50.2])
+def test_a_takeover_is_named_in_both_lines_whether_the_news_comes_before_or_after_the_ending(
+    delivered: float,
+) -> None:
+    _, older, newer = taken(delivered=delivered)
+    by = older.at(51.0).evidence().taken_over_by
+    took = newer.at(60.0).ends(Side.CLIENT).evidence().took_over
+    assert by is not None
+    assert took is not None
+    assert (by.conn_id, by.client_addr, by.keep_alive, by.will_present) == ("newer", "192.0.2.2", 30, True)
+    assert (took.conn_id, took.client_addr, took.keep_alive, took.will_present) == (
+        "older",
+        "192.0.2.1",
+        60,
+        False,
+    )
+    assert by.gap_s == pytest.approx(0.02)
+    assert took.gap_s == pytest.approx(0.02)
+
+
+def test_the_contested_identifier_is_told_by_the_worker_of_the_newcomer() -> None:
+    workers, _, _ = taken()
+    (told,) = workers.events
+    assert (told.origin.conn_id, told.holder.conn_id) == ("newer", "older")
+    assert (told.holder_age_s, told.holder_silence_s, told.holder_keep_alive) == (50.0, 50.0, 60)
+
+
+def test_a_fight_over_workers_is_told_at_the_interval_with_those_kept_back() -> None:
+    workers = Workers()
+    directories = (workers.here, workers.there)
+    for number in range(20):
+        start = 10.0 * number
+        Play(directory=directories[number % 2], conn_id=f"c{number}", start=start).established("dev", 60)
+        workers.deliver(start)
+    assert [event.suppressed for event in workers.events] == [0, 5, 5, 5]
+
+
+def test_a_connect_after_the_ending_takes_nothing_over() -> None:
+    workers = Workers()
+    older = Play(directory=workers.here, conn_id="older").established("dev", 60).at(50.0).ends(Side.BROKER)
+    newer = Play(directory=workers.there, conn_id="newer", start=50.1).established("dev", 60)
+    workers.deliver(50.2)
+    assert older.at(51.0).evidence().taken_over_by is None
+    assert newer.at(60.0).ends(Side.CLIENT).evidence().took_over is None
+
+
+def test_of_two_connects_heard_of_in_either_order_the_later_one_takes_over() -> None:
+    workers = Workers()
+    first = Play(directory=workers.here, conn_id="first", start=1.0).established("dev", 60)
+    second = Play(directory=workers.there, conn_id="second", start=1.001).established("dev", 60)
+    workers.deliver(1.01)
+    assert isinstance(first.tracker.rival, Remote)
+    assert second.tracker.rival is None
+    assert isinstance(second.tracker.holder, Remote)
+    assert first.tracker.holder is None
+
+
+def test_a_newcomer_that_the_broker_refuses_takes_nothing_over_and_the_identifier_goes_back() -> None:
+    workers = Workers()
+    older = Play(directory=workers.here, conn_id="older").established("dev", 60)
+    refused = Play(directory=workers.there, conn_id="refused", start=5.0)
+    refused.client(builders.connect("dev", keep_alive=60))
+    workers.deliver(5.01)
+    assert len(workers.here) == 0
+    refused.broker(builders.connack(code=5))
+    workers.deliver(5.02)
+    assert len(workers.here) == 1
+    assert refused.at(5.1).ends(Side.BROKER).evidence().took_over is None
+    assert older.at(9.0).ends(Side.BROKER).evidence().taken_over_by is None
+
+
+def test_endings_elsewhere_in_the_same_second_are_neighbours() -> None:
+    workers = Workers()
+    plays = [
+        Play(directory=directory, conn_id=f"c{number}").established(f"d{number}", 60)
+        for number, directory in enumerate((workers.here, workers.there) * 4)
+    ]
+    for exchange in (workers.here.exchange, workers.there.exchange):
+        assert exchange is not None
+        exchange.live = {"other": 4}
+    for play in plays:
+        play.at(20.0).ends(Side.BROKER)
+    workers.deliver(20.05)
+    for play in plays:
+        evidence = play.at(21.0).evidence()
+        assert evidence.neighbours is not None
+        assert evidence.neighbours.ended_by_broker == evidence.closed_within_1s == 8
+    first = plays[0].tracker.scene
+    assert first is not None
+    assert first.neighbours is not None
+    assert first.neighbours.live == 8
+
+
+def test_refused_dials_ages_idle_times_and_pasts_elsewhere_are_known() -> None:
+    workers = Workers()
+    Play(directory=workers.here, start=1.0).established("dev", 60).at(301.0).ends(Side.BROKER)
+    Play(directory=workers.here, start=305.9).at(305.9).ends(Side.BROKER, Ending.REFUSED)
+    workers.deliver(306.0)
+    play = Play(directory=workers.there, start=6.0).established("dev", 90).at(306.0).ends(Side.BROKER)
+    found = play.at(307.0).evidence().neighbours
+    assert found is not None
+    assert (found.same_age, found.same_idle, found.same_idle_keep_alives, found.dials_refused) == (1, 1, 2, 1)
+    again = Play(directory=workers.there, start=310.0).established("dev", 60)
+    assert again.tracker.past.ended_at == 306.0
+
+
+def test_a_line_waits_for_the_news_of_others_only_where_there_are_any() -> None:
+    play = (
+        Play().established("dev", 60, version=5).at(9.0).broker(builders.disconnect(0x8E)).ends(Side.BROKER)
+    )
+    assert play.tracker.judge_at() == 9.0
+    workers = Workers()
+    play = Play(directory=workers.here).established("dev", 60, version=5).at(9.0)
+    play.broker(builders.disconnect(0x8E)).ends(Side.BROKER)
+    assert play.tracker.judge_at() == 9.0 + NEWS_S
+
+
+def test_the_connections_of_a_worker_that_went_are_no_neighbours() -> None:
+    directory = Directory()
+    directory.exchange = exchange = Exchange(directory, lambda: None)
+    exchange.live = {"2": 5, "3": 7}
+    exchange.gone("2")
+    assert directory.live_everywhere == 7
+
+
+def test_nothing_of_a_connection_stays_once_its_line_is_out() -> None:
+    workers, older, newer = taken()
+    older.at(51.0).evidence()
+    newer.at(60.0).ends(Side.CLIENT).evidence()
+    for directory in (workers.here, workers.there):
+        assert directory.exchange is not None
+        assert not directory.exchange._contested
+        assert not directory._ending
+        assert directory.holder_of("dev") is None
+
+
+def test_the_teller_is_woken_once_for_all_that_is_told_together() -> None:
+    workers = Workers()
+    for number in range(3):
+        Play(directory=workers.here).established(f"d{number}", 60)
+    assert workers.woken == 1
+    workers.deliver(1.0)
+    Play(directory=workers.here).established("d9", 60)
+    assert workers.woken == 2
+
+
+@pytest.mark.parametrize("data", [["Nothing"], [], ["Ended", 1], ["Claim", "dev", None, None, 1.0]])
+def test_what_is_no_news_is_refused(data: list[object]) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        from_data(data)
+
+
+def test_news_survives_being_written_down() -> None:
+    news = Ended("c1", 1.5, refused=False, by_broker=True, death=(1.0, 2.0, 60))
+    assert from_data(json.loads(json.dumps(to_data(news)))) == news._replace(death=[1.0, 2.0, 60])  # type: ignore[arg-type]
