@@ -25,8 +25,9 @@ check: $(READY)  ## lint, format, types, import rules, generated pages, Dockerfi
 	@.ci/check
 
 .PHONY: bench
-bench: $(READY) peers  ## the budgets, as ratios against HAProxy on this machine
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(READY) peers  ## docs/performance.md: the budgets, as ratios against HAProxy on this machine (ten minutes)
+	@.ci/bench-peers
+	@$(BIN)/python -m benchmarks --write docs $(ARGS)
 
 .PHONY: compiled
 compiled: $(READY) peers  ## dist/: a wheel with the hot packages compiled (mypyc, a C compiler), tested

@@ -1,22 +1,21 @@
 """What is measured: one experiment per kind of load, one or more figures from each of its samples.
 
-Bars are those of the project's design: a ratio kaproxy / HAProxy to reach (or not to exceed), or a figure
-of kaproxy's own. An experiment may not know how a relay is started or how a table is printed.
-Read next: `report.py`.
+Bars are the project's own: a ratio kaproxy / HAProxy to reach (or not to exceed), or a figure of kaproxy's
+own. An experiment may not know how a relay is started or how a table is printed.
+Read next: `idle.py` for the one that does more than call the generator, `report.py`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from benchmarks import idle
 from benchmarks.generator import Generator
-from benchmarks.relays import Running
+from benchmarks.relays import ON_ALL_CORES, Running
 
 Sample: TypeAlias = dict[str, float]
-IDLE_S = 5.0  # over which the CPU of idle connections is measured
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Figure:
     key: str
     title: str
     unit: str
-    from_answer: Callable[[dict[str, Any]], float]
+    from_answer: Callable[[dict[str, Any]], float | None]  # None: this relay has no such figure
     more_is_better: bool = True
     bar: float | None = None
     own_bar: float | None = None
@@ -53,6 +52,10 @@ def megabytes(answer: dict[str, Any]) -> float:
     return float(answer["bytes"] / answer["seconds"] / 1e6)
 
 
+PEERS = ("direct", "haproxy", "nginx", "kaproxy", "compiled")
+CONTEXT = ("trio_streams", "mitmproxy")  # once per experiment: nobody compares with them
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One kind of load."""
@@ -61,17 +64,21 @@ class Experiment:
     load: dict[str, object]
     figures: tuple[Figure, ...]
     quick: dict[str, object] = field(default_factory=dict)
-    relays: tuple[str, ...] = ("direct", "haproxy", "kaproxy")
+    relays: tuple[str, ...] = PEERS
+    context: tuple[str, ...] = CONTEXT
     pairs: int = 3
+    half_of: str | None = None  # paced at half of what HAProxy did in that experiment, figure "rate"
 
-    def sample(self, generator: Generator, relay: Running, quick: bool, cores: str | None) -> Sample:
+    def sample(
+        self, generator: Generator, relay: Running, arguments: dict[str, object], core: int | None
+    ) -> Sample:
         """Puts the load on `relay` once and reads every figure off it."""
-        arguments = {**self.load, **(self.quick if quick else {}), **addresses(relay)}
+        arguments = {**arguments, **addresses(relay)}
         if self.load["mode"] == "idle":
-            answer = sample_idle(generator, relay, arguments, generator.own_core(cores))
+            answer = idle.sample(generator, relay, arguments, core)
         else:
-            answer = generator.run(arguments, generator.own_core(cores))
-        return {figure.key: figure.from_answer(answer) for figure in self.figures} | {
+            answer = generator.run(arguments, core)
+        return {f.key: value for f in self.figures if (value := f.from_answer(answer)) is not None} | {
             "generator_busy": answer["generator_cpu_s"] / answer["seconds"]
         }
 
@@ -85,100 +92,93 @@ def addresses(relay: Running) -> dict[str, object]:
     }
 
 
-def sample_idle(
-    generator: Generator, relay: Running, load: dict[str, object], core: int | None
-) -> dict[str, Any]:
-    """Memory before and after the connections are established, then the CPU of letting them be."""
-    before = relay.rss_kb
-    with generator.hold({**load, "seconds": 600}, core) as held:
-        time.sleep(0.5)
-        grown = relay.rss_kb - before
-        used = cpu_s(relay.pid)
-        time.sleep(IDLE_S)
-        used = cpu_s(relay.pid) - used
-        assert held.poll() is None
-    count = int(str(load["conns"]))
-    return {"kb": grown / count, "cpu": 100 * used / IDLE_S, "generator_cpu_s": 0.0, "seconds": IDLE_S}
-
-
-def cpu_s(pid: int) -> float:
-    """CPU time a process has used, seconds, by its own clock."""
-    return time.clock_gettime(process_clock(pid))
-
-
-def process_clock(pid: int) -> int:
-    """The kernel's CPU clock of another process (what clock_getcpuclockid(3) returns)."""
-    return (~pid << 3) | 2
-
-
-MEGABYTE_CPU = Figure("cpu", "  relay CPU per MB", "us", relay_us_per_megabyte, more_is_better=False)
-ROUND_TRIPS = "round trips, 100-byte PUBLISH"
-EXPERIMENTS = (
-    Experiment(
-        "round_trips_50",
-        {"mode": "pingpong", "conns": 50, "frame": 100, "seconds": 1.5},
+def round_trips(conns: int, qos: int = 0, bar: float | None = None, pairs: int = 3) -> Experiment:
+    """PUBLISH there and back (at QoS 1: PUBLISH there, PUBACK back), one at a time per connection."""
+    name = f"round_trips_{conns}" if qos == 0 else f"round_trips_qos{qos}_{conns}"
+    what = (
+        f"round trips, 100-byte PUBLISH{' at QoS 1' if qos else ''}, {conns:,} connection{'s'[: conns > 1]}"
+    )
+    return Experiment(
+        name,
+        {"mode": "pingpong", "conns": conns, "frame": 100, "qos": qos, "seconds": 1.2},
         (
-            Figure("rate", f"{ROUND_TRIPS}, 50 connections", "/s", per_second, bar=1.0),
+            Figure("rate", what, "/s", per_second, bar=bar),
             Figure("cpu", "  relay CPU per round trip", "us", relay_us, more_is_better=False),
         ),
-        {"seconds": 1.0},
-    ),
-    Experiment(
-        "round_trips_1000",
-        {"mode": "pingpong", "conns": 1000, "frame": 100, "seconds": 1.5},
-        (
-            Figure("rate", f"{ROUND_TRIPS}, 1,000 connections", "/s", per_second, bar=1.0),
-            Figure("cpu", "  relay CPU per round trip", "us", relay_us, more_is_better=False),
-        ),
-        {"seconds": 1.0},
-    ),
-    Experiment(
-        "latency",
-        {"mode": "pingpong", "conns": 20, "frame": 100, "rate": 1000, "seconds": 2.0},
+        {"seconds": 0.6},
+        context=CONTEXT if (conns, qos) == (50, 0) else (),
+        pairs=pairs,
+    )
+
+
+def latency(key: str, title: str, rate: int, half_of: str | None, bar: float | None) -> Experiment:
+    """What a relay adds to a round trip at a pace."""
+    return Experiment(
+        key,
+        {"mode": "pingpong", "conns": 20, "frame": 100, "rate": rate, "seconds": 1.5},
         (
             Figure(
-                "p50",
-                "added latency, 1,000 round trips/s, p50",
-                "us",
-                lambda a: a["p50_us"],
-                False,
-                1.0,
-                added=True,
+                "p50", f"added latency, {title}, p50", "us", lambda a: a["p50_us"], False, bar, added=True
             ),
-            Figure("p99", "  p99", "us", lambda a: a["p99_us"], False, 1.0, added=True),
+            Figure(
+                "p99", f"added latency, {title}, p99", "us", lambda a: a["p99_us"], False, bar, added=True
+            ),
         ),
-        {"seconds": 1.0},
-    ),
-    Experiment(
-        "stream_small",
-        {"mode": "stream", "conns": 50, "frame": 110, "seconds": 1.5},
-        (Figure("rate", "streamed, 110-byte PUBLISH", "MB/s", megabytes, bar=0.6), MEGABYTE_CPU),
-        {"seconds": 1.0},
-    ),
-    Experiment(
-        "stream_mixed",
-        {"mode": "stream", "conns": 50, "frame": 110, "mixed": 1, "seconds": 1.5},
+        {"seconds": 0.8},
+        context=() if half_of else CONTEXT,
+        half_of=half_of,
+    )
+
+
+def stream(key: str, title: str, load: dict[str, object], bar: float) -> Experiment:
+    """PUBLISH one way, as fast as they are taken."""
+    return Experiment(
+        key,
+        {"mode": "stream", "conns": 50, "seconds": 1.2, **load},
         (
-            Figure("rate", "streamed, PUBLISH of 27 to 192 bytes mixed", "MB/s", megabytes, bar=0.6),
-            MEGABYTE_CPU,
+            Figure("rate", f"streamed, {title}", "MB/s", megabytes, bar=bar),
+            Figure("cpu", "  relay CPU per MB", "us", relay_us_per_megabyte, more_is_better=False),
         ),
-        {"seconds": 1.0},
-    ),
-    Experiment(
-        "stream_large",
-        {"mode": "stream", "conns": 50, "frame": 65536, "seconds": 1.5},
-        (Figure("rate", "streamed, 64 KB PUBLISH", "MB/s", megabytes, bar=1.0), MEGABYTE_CPU),
-        {"seconds": 1.0},
-    ),
+        {"seconds": 0.6},
+    )
+
+
+def workers(
+    key: str, title: str, load: dict[str, object], unit: str, figure: Callable[..., float]
+) -> Experiment:
+    """One worker and two, nobody pinned: the generator shares the cores with them."""
+    return Experiment(
+        key,
+        {"seconds": 1.5, "conns": 50, **load},
+        (Figure("rate", f"{title}, all cores", unit, figure),),
+        {"seconds": 0.8},
+        tuple(sorted(ON_ALL_CORES)),
+        (),
+        2,
+    )
+
+
+CHURN = {"mode": "churn", "conns": 50}
+MIXED = {"mode": "stream", "frame": 110, "mixed": 1}
+EXPERIMENTS = (
+    round_trips(1, pairs=2),
+    round_trips(50, bar=1.0),
+    round_trips(1000, bar=1.0),
+    round_trips(50, qos=1, pairs=2),
+    latency("latency_low", "1,000 round trips/s", 1000, None, 1.0),
+    latency("latency_half", "half of HAProxy's most", 20000, "round_trips_50", None),
+    stream("stream_small", "110-byte PUBLISH", {"frame": 110}, 0.6),
+    stream("stream_mixed", "PUBLISH of 27 to 192 bytes mixed", {"frame": 110, "mixed": 1}, 0.6),
+    stream("stream_large", "64 KB PUBLISH", {"frame": 65536}, 1.0),
     Experiment(
         "churn",
-        {"mode": "churn", "conns": 50, "seconds": 1.5},
+        {**CHURN, "seconds": 1.2},
         (
             Figure("rate", "CONNECT + CONNACK + DISCONNECT", "/s", per_second, bar=0.5),
-            Figure("cpu", "  relay CPU per connection", "us", relay_us, more_is_better=False),
+            Figure("cpu", "  relay CPU per such connection", "us", relay_us, more_is_better=False),
         ),
-        {"seconds": 1.0},
-        ("direct", "haproxy", "haproxy_log", "kaproxy"),
+        {"seconds": 0.6},
+        (*PEERS, "haproxy_log"),
     ),
     Experiment(
         "idle",
@@ -187,10 +187,19 @@ EXPERIMENTS = (
             Figure(
                 "kb", "memory per established idle connection", "KB", lambda a: a["kb"], False, own_bar=4.0
             ),
-            Figure("cpu", "  CPU of them all, Keep Alive 60", "%", lambda a: a["cpu"], False, own_bar=5.0),
+            Figure(
+                "cpu", "CPU of 9,000 idle ones, Keep Alive 60", "%", lambda a: a["cpu"], False, own_bar=5.0
+            ),
+            Figure("lines", "closing lines, all dropped at once", "/s", lambda a: a.get("lines_per_s")),
+            Figure("kernel_kb", "  kernel memory of each", "KB", lambda a: a["kernel_kb"], False),
+            Figure("line_bytes", "  bytes of such a line", "", lambda a: a.get("line_bytes"), False),
+            Figure("line_cpu", "  relay CPU per ending", "us", lambda a: a.get("line_us"), False),
         ),
         {"conns": 2000},
-        ("haproxy", "kaproxy"),
-        pairs=2,
+        ("haproxy_log", "nginx", "kaproxy", "compiled"),
+        (),
+        1,
     ),
+    workers("workers_churn", "CONNECT + CONNACK + DISCONNECT", CHURN, "/s", per_second),
+    workers("workers_stream", "streamed, PUBLISH of 27 to 192 bytes mixed", MIXED, "MB/s", megabytes),
 )

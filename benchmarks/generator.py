@@ -72,4 +72,5 @@ class Generator:
             if not process.stdout.readline():
                 raise RuntimeError(f"{arguments}: the connections did not come up")
             yield process
-            process.communicate(timeout=SAMPLE_LIMIT_S)
+            if process.poll() is None:
+                process.communicate(timeout=SAMPLE_LIMIT_S)

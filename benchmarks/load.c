@@ -2,14 +2,15 @@
  *
  * It connects `--conns` clients to `--connect` and accepts, on `--listen`, the connections the relay makes
  * to its broker; where both are the same port there is no relay between. It speaks as much MQTT 3.1.1 as
- * it needs: CONNECT, CONNACK, PUBLISH at QoS 0, PINGREQ, PINGRESP, DISCONNECT.
+ * it needs: CONNECT, CONNACK, PUBLISH at QoS 0 and 1, PUBACK, PINGREQ, PINGRESP, DISCONNECT.
  *
- *   pingpong  every client sends one PUBLISH and waits for the broker's; --rate paces it (added latency)
+ *   pingpong  every client sends one PUBLISH and waits for the broker's; --rate paces it (added latency);
+ *             with --qos 1 it waits for the PUBACK instead
  *   stream    every client sends PUBLISH frames back to back, the broker takes them
  *   churn     every client connects, waits for CONNACK, sends DISCONNECT, closes, and starts again
  *   idle      established connections that ping once per --keep-alive; holds until stdin ends
  *
- * One JSON object per line on stdout. Built and called by measure.py; knows nothing of which relay it meets.
+ * One JSON object per line on stdout. Built and called by generator.py; knows nothing of which relay it meets.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -47,7 +48,7 @@ static uint32_t next_name;
 static struct sockaddr_in relay_addr, broker_addr;
 static pid_t relay_pid;
 static const char *mode = "pingpong";
-static int wanted = 50, frame_size = 100, keep_alive = 60, rate, mixed;
+static int wanted = 50, frame_size = 100, keep_alive = 60, rate, mixed, qos;
 static double seconds = 2.0, warmup = 0.3, setup_limit = 30.0;
 
 static unsigned char *pattern;
@@ -100,22 +101,28 @@ static void send_whole(int fd, const void *data, size_t size) {
     if (sent >= 0 || errno == EAGAIN) fail("a peer does not take %zu bytes", size);
 }
 
-/* One QoS 0 PUBLISH of exactly `size` bytes, fixed header included. */
+/* One PUBLISH of exactly `size` bytes, fixed header included. At QoS 1 its packet identifier is always 1, which
+ * is free again by the time the next one is sent: there is one in flight. */
 static void put_publish(unsigned char *p, size_t size) {
     static const char topic[] = "bench/topic";
-    size_t taken = sizeof topic - 1 < size - 4 ? sizeof topic - 1 : size - 4, left = size - 2;
+    size_t room = size - 4 - (qos ? 2 : 0), taken = sizeof topic - 1 < room ? sizeof topic - 1 : room, left = size - 2;
     unsigned char *end = p + size;
     if (left > 127) left--;
     if (left > 16383) left--;
     if (left > 2097151) left--;
-    *p++ = 0x30;
+    *p++ = (unsigned char)(0x30 | qos << 1);
     do {
         *p++ = (unsigned char)((left & 127) | (left > 127 ? 128 : 0));
     } while (left >>= 7);
     *p++ = 0;
     *p++ = (unsigned char)taken;
     memcpy(p, topic, taken);
-    memset(p + taken, 'x', (size_t)(end - p) - taken);
+    p += taken;
+    if (qos) {
+        *p++ = 0;
+        *p++ = 1;
+    }
+    memset(p, 'x', (size_t)(end - p));
 }
 
 /* The pattern: whole PUBLISH frames, about 64 KB of them, or one. Mixed: a quarter to seven quarters of the size. */
@@ -238,12 +245,15 @@ static void publish(int fd) {
 }
 
 static void pingpong(int fd) {
+    static const unsigned char puback[] = {0x40, 2, 0, 1};
     struct conn *c = &conns[fd];
+    uint32_t size = qos && c->role == CLIENT ? sizeof puback : (uint32_t)frame_size;
     c->got += (uint32_t)take(fd);
-    while (c->got >= (uint32_t)frame_size) {
-        c->got -= (uint32_t)frame_size;
+    while (c->got >= size) {
+        c->got -= size;
         if (c->role == BROKER) {
-            send_whole(fd, pattern, (size_t)frame_size);
+            if (qos) send_whole(fd, puback, sizeof puback);
+            else send_whole(fd, pattern, (size_t)frame_size);
             continue;
         }
         keep_sample(c->sent_at);
@@ -411,7 +421,7 @@ static void parse(int argc, char **argv) {
         {"connect", 1, 0, 'c'}, {"listen", 1, 0, 'l'},     {"mode", 1, 0, 'm'},       {"conns", 1, 0, 'n'},
         {"frame", 1, 0, 'f'},   {"seconds", 1, 0, 's'},    {"warmup", 1, 0, 'w'},     {"rate", 1, 0, 'r'},
         {"relay-pid", 1, 0, 'p'}, {"keep-alive", 1, 0, 'k'}, {"setup-limit", 1, 0, 't'},
-        {"mixed", 1, 0, 'x'},   {0, 0, 0, 0}};
+        {"mixed", 1, 0, 'x'},   {"qos", 1, 0, 'q'},        {0, 0, 0, 0}};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
         case 'c': relay_addr = address(optarg); break;
@@ -426,10 +436,11 @@ static void parse(int argc, char **argv) {
         case 'k': keep_alive = atoi(optarg); break;
         case 't': setup_limit = atof(optarg); break;
         case 'x': mixed = atoi(optarg); break;
+        case 'q': qos = atoi(optarg); break;
         default: exit(2);
         }
     }
-    if (!relay_addr.sin_port || !broker_addr.sin_port || wanted < 1 || frame_size < 20 || keep_alive < 1) fail("bad options");
+    if (!relay_addr.sin_port || !broker_addr.sin_port || wanted < 1 || frame_size < 20 || keep_alive < 1 || qos < 0 || qos > 1) fail("bad options");
 }
 
 int main(int argc, char **argv) {

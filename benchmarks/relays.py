@@ -1,15 +1,18 @@
-"""What stands between the clients and the broker in a sample: nothing, HAProxy, or kaproxy.
+"""What stands between the clients and the broker in a sample: nothing, a peer, or kaproxy in one of its builds.
 
-Each is one process on one core, in front of one broker, started for one sample and ended after it.
-HAProxy: one thread, TCP mode, no logging (or, in the variant, its TCP log line to a file). kaproxy: one
-worker, the full diagnosis on, its log to a file.
+Each is in front of one broker, started for one sample and ended after it, on one core (those with workers: on
+all). HAProxy: one thread, TCP mode, no log (or, in the variant, its TCP log line). nginx: one worker, stream
+module, no log. kaproxy: the full diagnosis on, its log to a file; `compiled` is the wheel that `.ci/compiled`
+builds, unpacked. mitmproxy and a plain relay of trio's streams are there for context.
 Read next: `experiments.py`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +21,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 START_LIMIT_S = 20.0
 END_LIMIT_S = 20.0
@@ -40,6 +45,28 @@ listen mqtt
 """
 
 
+NGINX = """
+worker_processes 1;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.err;
+{module}
+events {{ worker_connections 20000; }}
+stream {{
+  server {{
+    listen 127.0.0.1:{port} backlog=1024;
+    proxy_pass 127.0.0.1:{broker_port};
+    proxy_timeout 1h;
+    proxy_buffer_size 64k;
+  }}
+}}
+"""
+ROOT = Path(__file__).resolve().parents[1]
+NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+COMPILED = ROOT / "build/compiled/tree"
+MITMDUMP = ROOT / ".peers/mitmproxy/bin/mitmdump"
+
+
 @dataclass(frozen=True)
 class Running:
     """A relay ready for clients. `pid` 0: no relay, clients and broker meet directly."""
@@ -48,6 +75,8 @@ class Running:
     port: int
     broker_port: int
     pid: int
+    log: Path | None = None  # where its lines about connections go, if it writes any
+    line: bytes = b""  # what each line about a closed connection has in it
 
     @property
     def rss_kb(self) -> int:
@@ -66,46 +95,116 @@ def direct(folder: Path, core: int | None) -> Iterator[Running]:
 def haproxy(folder: Path, core: int | None, log: bool = False) -> Iterator[Running]:
     """HAProxy in TCP mode with one thread."""
     port, broker_port = free_port(), free_port()
-    config = folder / "haproxy.cfg"
+    config, output = folder / "haproxy.cfg", folder / "haproxy.log"
     line = "log stdout format raw daemon\n  option tcplog" if log else ""
     config.write_text(HAPROXY.format(port=port, broker_port=broker_port, log=line))
-    with started(["haproxy", "-db", "-f", str(config)], core, port, folder / "haproxy.log") as pid:
-        yield Running("haproxy", port, broker_port, pid)
+    with started(["haproxy", "-db", "-f", str(config)], core, port, output) as pid:
+        yield Running("haproxy", port, broker_port, pid, output if log else None, b" mqtt mqtt/broker ")
 
 
 @contextmanager
-def haproxy_log(folder: Path, core: int | None) -> Iterator[Running]:
-    """HAProxy with its one log line per connection."""
-    with haproxy(folder, core, log=True) as running:
-        yield running
+def nginx(folder: Path, core: int | None) -> Iterator[Running]:
+    """nginx's stream module with one worker process, which is the process that is measured."""
+    port, broker_port = free_port(), free_port()
+    config = folder / "nginx.conf"
+    module = f"load_module {NGINX_MODULE};" if NGINX_MODULE.exists() else ""
+    config.write_text(NGINX.format(folder=folder, port=port, broker_port=broker_port, module=module))
+    command = ["nginx", "-c", str(config), "-e", str(folder / "nginx.err")]
+    with started(command, core, port, folder / "nginx.out") as pid:
+        yield Running("nginx", port, broker_port, first_child(pid))
 
 
 @contextmanager
-def kaproxy(folder: Path, core: int | None) -> Iterator[Running]:
-    """kaproxy as a user runs it, its log to a file."""
+def kaproxy(folder: Path, core: int | None, build: str = "pure", workers: int = 1) -> Iterator[Running]:
+    """kaproxy as a user runs it, its log to a file. Raises where it is not the build it should be."""
     port, broker_port = free_port(), free_port()
     log = folder / "kaproxy.log"
     log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "kaproxy", "run", "--listen", f"127.0.0.1:{port}"]
     command += ["--upstream", f"127.0.0.1:{broker_port}", "--log-file", str(log)]
-    with started(command, core, port, folder / "kaproxy.err") as pid:
-        yield Running("kaproxy", port, broker_port, pid)
+    command += ["--workers", str(workers)] if workers > 1 else []
+    place = COMPILED if build == "compiled" else ROOT
+    with started(command, core, port, folder / "kaproxy.err", place) as pid:
+        says_build(log, build)
+        yield Running("kaproxy", port, broker_port, pid, log, b'"connection.closed"')
 
 
-RELAYS: dict[str, Callable[[Path, int | None], AbstractContextManager[Running]]] = {
-    "direct": direct,
-    "haproxy": haproxy,
-    "haproxy_log": haproxy_log,
-    "kaproxy": kaproxy,
-}
+def says_build(log: Path, build: str) -> None:
+    """Waits for `proxy.started` and holds kaproxy to what that says it is."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while not (lines := [line for line in read_lines(log) if b'"proxy.started"' in line]):
+        if time.monotonic() > deadline:
+            raise RuntimeError("kaproxy does not say that it has started")
+        time.sleep(0.02)
+    if (found := json.loads(lines[0])["build"]) != build:
+        raise RuntimeError(f"measuring the {build} build, but this is the {found} one")
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """The whole lines of a file so far; none where there is no file yet."""
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
 
 
 @contextmanager
-def started(command: list[str], core: int | None, port: int, output: Path) -> Iterator[int]:
+def trio_streams(folder: Path, core: int | None) -> Iterator[Running]:
+    """The relay one would write first."""
+    port, broker_port = free_port(), free_port()
+    command = [sys.executable, "-m", "benchmarks.trio_streams", str(port), str(broker_port)]
+    with started(command, core, port, folder / "trio.err", ROOT) as pid:
+        yield Running("trio_streams", port, broker_port, pid)
+
+
+@contextmanager
+def mitmproxy(folder: Path, core: int | None) -> Iterator[Running]:
+    """mitmproxy as a reverse TCP proxy, quiet."""
+    port, broker_port = free_port(), free_port()
+    command = [str(MITMDUMP), "-q", "--set", f"confdir={folder}", "--listen-host", "127.0.0.1"]
+    command += ["--mode", f"reverse:tcp://127.0.0.1:{broker_port}@{port}"]
+    with started(command, core, port, folder / "mitmproxy.err") as pid:
+        yield Running("mitmproxy", port, broker_port, pid)
+
+
+Relay: TypeAlias = Callable[[Path, int | None], AbstractContextManager[Running]]
+
+RELAYS: dict[str, Relay] = {
+    "direct": direct,
+    "haproxy": haproxy,
+    "haproxy_log": partial(haproxy, log=True),
+    "nginx": nginx,
+    "kaproxy": kaproxy,
+    "compiled": partial(kaproxy, build="compiled"),
+    "kaproxy_1": kaproxy,  # the one worker that two are compared with
+    "compiled_1": partial(kaproxy, build="compiled"),
+    "kaproxy_2": partial(kaproxy, workers=2),
+    "compiled_2": partial(kaproxy, build="compiled", workers=2),
+    "trio_streams": trio_streams,
+    "mitmproxy": mitmproxy,
+}
+ON_ALL_CORES = frozenset({"kaproxy_1", "compiled_1", "kaproxy_2", "compiled_2"})
+
+
+def available() -> frozenset[str]:
+    """The relays that this machine has; what is missing is left out, and told."""
+    wanted = {
+        "haproxy": shutil.which("haproxy"),
+        "haproxy_log": shutil.which("haproxy"),
+        "nginx": shutil.which("nginx"),
+        "compiled": COMPILED.is_dir(),
+        "compiled_1": COMPILED.is_dir(),
+        "compiled_2": COMPILED.is_dir(),
+        "mitmproxy": MITMDUMP.exists(),
+    }
+    return frozenset(name for name in RELAYS if wanted.get(name, True))
+
+
+@contextmanager
+def started(
+    command: list[str], core: int | None, port: int, output: Path, place: Path | None = None
+) -> Iterator[int]:
     """Starts a relay on `core`, waits until it listens, yields its process id, and ends it."""
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     with output.open("wb") as sink:
-        process = subprocess.Popen([*pinned, *command], stdout=sink, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([*pinned, *command], stdout=sink, stderr=subprocess.STDOUT, cwd=place)
     try:
         wait_until_listening(process, port, output)
         yield process.pid
@@ -117,7 +216,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """Asks once, waits, then insists: what is measured is over by now."""
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(1.0)
+        process.wait(0.2)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(END_LIMIT_S)
@@ -146,6 +245,16 @@ def free_port() -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def first_child(pid: int) -> int:
+    """The process that does the work where the one started only looks after it."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while not (found := children(pid)):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"process {pid} starts none of its own")
+        time.sleep(0.02)
+    return found[0]
 
 
 def resident_kb(pid: int) -> int:

@@ -1,40 +1,64 @@
-"""The results of a run: one JSON object with every sample, and one table for people.
+"""The results of a run: one JSON object with every sample, and one table for a terminal.
 
 A ratio is the median of the ratios of the pairs of one run, shown with its smallest and largest; it may
 not be read without the machine it was taken on, so that stands above it.
+Read next: `page.py`, which writes the same for people.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks.experiments import Experiment, Figure, Sample
 
-COLUMNS = ("direct", "haproxy", "haproxy_log", "kaproxy")
+Values: TypeAlias = dict[str, list[float]]
+
+#: What each is compared with, the first of them that was measured.
+COMPARED = {
+    "nginx": ("haproxy", "haproxy_log"),
+    "kaproxy": ("haproxy", "haproxy_log"),
+    "compiled": ("haproxy", "haproxy_log"),
+    "kaproxy_2": ("kaproxy_1",),
+    "compiled_2": ("compiled_1",),
+}
 
 
 def machine() -> dict[str, object]:
     """What the figures were taken on."""
-    cpu = [
-        line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines() if "model name" in line
+    models = [
+        row.split(":", 1)[1].strip() for row in read("/proc/cpuinfo").splitlines() if "model name" in row
     ]
-    haproxy = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=False).stdout
     return {
-        "cpu": cpu[0] if cpu else platform.processor(),
+        "date": date.today().isoformat(),
+        "cpu": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "trio": version("trio"),
-        "haproxy": " ".join(haproxy.split()[2:3]),
+        "mypyc": version("mypy"),
+        "haproxy": said(["haproxy", "-v"]),
+        "nginx": said(["nginx", "-v"]),
         "load_average_before": os.getloadavg()[0],
     }
+
+
+def said(command: list[str]) -> str:
+    """The first version number that a program tells."""
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "not here"
+    found = re.search(r"\d+\.\d+\.\d+", ran.stdout + ran.stderr)
+    return found[0] if found else "unknown"
 
 
 def read(path: str) -> str:
@@ -44,44 +68,57 @@ def read(path: str) -> str:
 
 def as_json(
     experiments: Sequence[Experiment],
-    samples: dict[str, dict[str, list[Sample]]],
+    samples: Mapping[str, dict[str, list[Sample]]],
     before: dict[str, object],
     took: float,
 ) -> dict[str, Any]:
-    """Every figure with its medians, its ratio and its bar, and the samples they came from."""
+    """Every figure with its medians, its ratios and its bar, and the samples they came from."""
     rows = [row(e, f, samples[e.key]) for e in experiments for f in e.figures]
-    return {"machine": before, "took_s": round(took, 1), "figures": rows, "samples": samples}
+    return {"machine": before, "took_s": round(took, 1), "figures": rows, "samples": dict(samples)}
 
 
 def row(experiment: Experiment, figure: Figure, samples: dict[str, list[Sample]]) -> dict[str, Any]:
-    """One figure over all relays."""
-    values = {name: [s[figure.key] for s in taken] for name, taken in samples.items()}
-    ratios = paired(values, figure.added)
-    kaproxy = statistics.median(values["kaproxy"])
-    busy = max(s["generator_busy"] for s in samples["kaproxy"])
-    ratio = statistics.median(ratios) if ratios else None
+    """One figure over all relays; what a relay adds to the direct figure, where that is what counts."""
+    values = {name: [s[figure.key] for s in taken if figure.key in s] for name, taken in samples.items()}
+    if figure.added:
+        values = added(values)
+    medians = {name: statistics.median(v) for name, v in values.items() if v}
+    ratios = {name: spread(values, name) for name in COMPARED if spread(values, name)}
     return {
         "experiment": experiment.key,
         "figure": figure.key,
         "title": figure.title,
         "unit": figure.unit,
-        "medians": {name: statistics.median(v) for name, v in values.items()},
-        "ratio": ratio,
-        "ratio_low": min(ratios, default=None),
-        "ratio_high": max(ratios, default=None),
-        "pairs": len(ratios),
+        "medians": medians,
+        "ratios": ratios,
         "more_is_better": figure.more_is_better,
         "bar": bar(figure),
-        "bar_met": met(figure, ratio, kaproxy),
-        "generator_busy": round(busy, 2),
+        "met": {name: met(figure, ratios.get(name), medians.get(name)) for name in ("kaproxy", "compiled")},
+        "generator_busy": {
+            n: round(max(s["generator_busy"] for s in taken), 2) for n, taken in samples.items()
+        },
     }
 
 
-def paired(values: dict[str, list[float]], added: bool) -> list[float]:
-    """kaproxy / HAProxy for every pair; of what each adds to the direct figure where that is what counts."""
-    base = values["direct"] if added else [0.0] * len(values["kaproxy"])
-    trios = zip(values["kaproxy"], values["haproxy"], base, strict=True)
-    return [(ours - none) / (theirs - none) for ours, theirs, none in trios if theirs > none]
+def added(values: Values) -> Values:
+    """What is above the direct figure of the same round, and above the last of them where it was asked once."""
+    base = values.get("direct", [])
+    return {
+        name: [v - base[min(i, len(base) - 1)] if base else v for i, v in enumerate(taken)]
+        for name, taken in values.items()
+        if name != "direct"
+    }
+
+
+def spread(values: Values, name: str) -> dict[str, float] | None:
+    """Median, smallest and largest of the ratios of all pairs; None where there is nothing to compare."""
+    base = next((b for b in COMPARED[name] if values.get(b)), None)
+    if base is None or not values.get(name):
+        return None
+    found = [ours / theirs for ours, theirs in zip(values[name], values[base], strict=False) if theirs > 0]
+    if not found:
+        return None
+    return {"median": statistics.median(found), "low": min(found), "high": max(found), "pairs": len(found)}
 
 
 def bar(figure: Figure) -> str:
@@ -92,55 +129,36 @@ def bar(figure: Figure) -> str:
     return "" if figure.bar is None else f"{sign} {figure.bar:g} x"
 
 
-def met(figure: Figure, ratio: float | None, own: float) -> bool | None:
+def met(figure: Figure, ratio: dict[str, float] | None, own: float | None) -> bool | None:
     """Whether the bar is met; None where there is none, or nothing to compare with."""
-    value, limit = (own, figure.own_bar) if figure.own_bar is not None else (ratio, figure.bar)
+    value = own if figure.own_bar is not None else ratio and ratio["median"]
+    limit = figure.own_bar if figure.own_bar is not None else figure.bar
     if value is None or limit is None:
         return None
     return value >= limit if figure.more_is_better else value <= limit
 
 
+def number(value: float | None) -> str:
+    """Three significant figures, or all of those before the point."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
 def as_text(results: dict[str, Any]) -> str:
-    """The table."""
-    on = results["machine"]
-    head = (
-        f"{on['cpu']}, {on['cores']} cores, Linux {on['kernel']}, Python {on['python']}, trio {on['trio']}, "
-        f"HAProxy {on['haproxy']}; load average before: {on['load_average_before']:.2f}; "
-        f"took {results['took_s']:.0f} s"
-    )
-    titles = [
-        "",
-        "unit",
-        "direct",
-        "HAProxy",
-        "HAProxy+log",
-        "kaproxy",
-        "ratio",
-        "lowest..highest",
-        "bar",
-        "",
-    ]
-    table = [titles, *(cells(figure) for figure in results["figures"])]
-    widths = [max(len(line[i]) for line in table) for i in range(len(titles))]
-    lines = [
-        "  ".join(
-            c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in table
-    ]
-    return "\n".join([head, "ratio: kaproxy / HAProxy, median of pairs in this run", "", *lines])
+    """The table for a terminal."""
+    names = ("direct", "haproxy", "nginx", "kaproxy", "compiled")
+    lines = [["", "unit", *names, "kaproxy x", "compiled x", "bar"]]
+    for figure in results["figures"]:
+        known = {"haproxy": figure["medians"].get("haproxy_log"), **figure["medians"]}
+        medians = (number(known.get(name)) for name in names)
+        ratios = (number(figure["ratios"].get(n, {}).get("median")) for n in ("kaproxy", "compiled"))
+        lines.append([figure["title"], figure["unit"], *medians, *ratios, figure["bar"]])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    table = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([in_a_line(results["machine"]), f"took {results['took_s']:.0f} s", "", *table])
 
 
-def cells(figure: dict[str, Any]) -> list[str]:
-    """One figure as the columns of the table."""
-    medians = [figure["medians"].get(name) for name in COLUMNS]
-    ratio, low, high = figure["ratio"], figure["ratio_low"], figure["ratio_high"]
-    return [
-        figure["title"],
-        figure["unit"],
-        *("" if m is None else f"{m:,.0f}" if m >= 1000 else f"{m:.1f}" for m in medians),
-        "" if ratio is None else f"{ratio:.2f}",
-        "" if ratio is None else f"{low:.2f}..{high:.2f}",
-        figure["bar"],
-        {True: "met", False: "MISSED", None: ""}[figure["bar_met"]],
-    ]
+def in_a_line(facts: Mapping[str, object]) -> str:
+    """The machine, in a line."""
+    return ", ".join(f"{name} {value}" for name, value in facts.items())

@@ -53,7 +53,7 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """What other connections of the worker tell of this one's ending. An ending is wordless without DISCONNECT."""
+    """What other connections, of all workers, tell of this one's ending. An ending is wordless without DISCONNECT."""
 
     live: int = 0  # connections open just before the first ending, this one too
     ended_by_broker: int = 0  # of `closed_within_1s`, those the broker ended wordlessly, this one too
@@ -157,7 +157,7 @@ class Evidence:
     taken_over_by: Rival | None = None
     took_over: Rival | None = None
     neighbours: Neighbours | None = None  # None where a peer said why: nobody else had to be asked
-    closed_within_1s: int = 1  # connections of this worker that first ended in the same second, this one too
+    closed_within_1s: int = 1  # connections of all workers that first ended in the same second, this one too
     # what could not be read, and what was odd but read
     unreadable: Unreadable | None = None
     oddities: tuple[str, ...] = ()

@@ -441,7 +441,11 @@ class ConnectionTracker:
             return math.inf
         if neighbourhood.wordless(self.scene, Side.BROKER):
             return at + neighbourhood.WAIT_S
-        return at if self._directory.exchange is None else at + neighbourhood.NEWS_S
+        if self._directory.exchange is None:
+            return at
+        # whose identifier it took is known soon after its CONNECT, who took its own soon after the broker's ending
+        heard_from = at if self.scene.closed_by == Side.BROKER else self.connect_at
+        return max(at, heard_from + neighbourhood.NEWS_S)
 
     def judged_from(self) -> float:
         """When the last silence, or the wait of the oldest open PINGREQ, began; monotonic seconds."""

@@ -51,7 +51,7 @@ timestamp | time | ISO 8601, UTC, microseconds | | | When the line was written.
 level | text | | debug, info, warning, error | | How severe.
 event | text | | | | Which kind of line: the headings of this page.
 schema | integer | | 1 | | The version of these fields.
-worker | text | | | | The process that wrote it: the configuration's `worker`.
+worker | text | | | | The process that wrote it: the configuration's `worker`; of several, with `-1`, `-2` …
 """
 
 _EVENTS = """

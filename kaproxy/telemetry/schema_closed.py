@@ -103,7 +103,7 @@ clean_start | boolean? | | | 3.1.2.4 | Clean Start; Clean Session in 3.x.
 taken_over_by | table:rival? | | | 3.1.4-3 | The connection that took its client identifier.
 took_over | table:rival? | | | 3.1.4-3 | The connection whose client identifier it took.
 neighbours | table:neighbours? | | | | What others' endings tell; missing where a peer said why it ended.
-closed_within_1s | integer? | | 1 and up | | Connections of this worker that ended in that second, this one too.
+closed_within_1s | integer? | | 1 and up | | Connections, of all workers, that ended in that second, this one too.
 
 [proxy]
 relay_dwell_max_ms | number | ms | | | Longest time kaproxy held a chunk.

@@ -176,6 +176,9 @@ def test_a_line_waits_for_the_news_of_others_only_where_there_are_any() -> None:
     play = Play(directory=workers.here).established("dev", 60, version=5).at(9.0)
     play.broker(builders.disconnect(0x8E)).ends(Side.BROKER)
     assert play.tracker.judge_at() == 9.0 + NEWS_S
+    for start, end, judged in ((0.0, 9.0, 9.0), (8.9, 9.0, 8.9 + NEWS_S)):
+        play = Play(directory=workers.here, start=start).established("dev", 60).at(end).ends(Side.CLIENT)
+        assert play.tracker.judge_at() == judged
 
 
 def test_the_connections_of_a_worker_that_went_are_no_neighbours() -> None:

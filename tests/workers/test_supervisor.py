@@ -22,7 +22,8 @@ from tests.builders import connect
 from tests.telemetry.test_schema import check
 from tests.workers.rig import Client, Fleet, alive, fleet, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
+of_one_story = pytest.mark.xdist_group("a killed worker")
 QUICK = '[timeouts]\npost_mortem = "100ms"\ndrain = "300ms"\n'
 
 
@@ -98,12 +99,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         )  # fmt: skip
 
 
+@of_one_story
 def test_both_workers_get_clients_and_every_line_names_its_worker(story: Story) -> None:
     assert sorted(story.placed) == ["1-1", "1-2"]
     assert {line["worker"] for line in story.of("connection.established")} == {"1-1", "1-2"}
     assert {line["worker"] for line in story.of("proxy.started")} == {"1"}
 
 
+@of_one_story
 def test_a_killed_worker_is_told_with_its_signal_and_started_again_at_once(story: Story) -> None:
     (died,) = story.of("worker.died")
     assert (died["worker_name"], died["worker_pid"]) == (story.killed, story.pids[story.killed])
@@ -114,6 +117,7 @@ def test_a_killed_worker_is_told_with_its_signal_and_started_again_at_once(story
     assert again["worker_pid"] != died["worker_pid"]
 
 
+@of_one_story
 def test_the_connections_a_killed_worker_could_not_close_are_told_by_name(story: Story) -> None:
     (died,) = story.of("worker.died")
     cut = {client.client_id for client in story.placed[story.killed]}
@@ -125,11 +129,13 @@ def test_the_connections_a_killed_worker_could_not_close_are_told_by_name(story:
     assert f"the {len(cut)} that had sent CONNECT" in died["explanation"]
 
 
+@of_one_story
 def test_clients_of_the_other_worker_notice_nothing_and_new_ones_are_served_meanwhile(story: Story) -> None:
     assert all(story.others_answered)
     assert story.served_meanwhile == 20
 
 
+@of_one_story
 def test_every_connection_has_one_closing_line_or_is_told_as_lost(story: Story) -> None:
     closed = [line["conn_id"] for line in story.of("connection.closed")]
     lost = [line["conn_id"] for line in story.of("connection.lost")]
@@ -139,6 +145,7 @@ def test_every_connection_has_one_closing_line_or_is_told_as_lost(story: Story) 
     assert opened <= set(closed) | set(lost)
 
 
+@of_one_story
 def test_metrics_sum_both_workers_and_no_counter_goes_back_when_one_dies(story: Story) -> None:
     established = sum(len(clients) for clients in story.placed.values())
     assert story.before["kaproxy_connections_accepted_total[]"] == established
@@ -154,6 +161,7 @@ def test_metrics_sum_both_workers_and_no_counter_goes_back_when_one_dies(story: 
     assert story.after[packets] >= 2 * established + story.served_meanwhile
 
 
+@of_one_story
 def test_status_shows_the_sum_and_each_worker(story: Story) -> None:
     before, after = story.statuses
     assert [worker["worker"] for worker in before["workers"]] == ["1-1", "1-2"]
@@ -165,11 +173,13 @@ def test_status_shows_the_sum_and_each_worker(story: Story) -> None:
     assert {worker["worker"]: worker["starts"] for worker in after["workers"]}[story.killed] == 2
 
 
+@of_one_story
 def test_every_line_has_the_fields_of_its_table(story: Story) -> None:
     for line in story.lines:
         check(line, head() + events()[line["event"]].fields)
 
 
+@of_one_story
 def test_the_last_line_sums_what_all_workers_did(story: Story) -> None:
     stopped = story.lines[-1]
     assert (stopped["event"], story.exit_code) == ("proxy.stopped", 0)
@@ -445,7 +455,7 @@ def test_a_worker_that_keeps_failing_is_started_less_and_less_often_and_nobody_w
 
 def test_a_signal_while_workers_are_still_starting_ends_them_too(tmp_path: Path) -> None:
     with fleet(tmp_path, QUICK, start_new_session=True) as running:
-        until(lambda: b"worker" in b"".join(command_lines(running.process.pid)))
+        until(lambda: b"--channel" in b"".join(command_lines(running.process.pid)))
         os.killpg(running.process.pid, signal.SIGTERM)
         assert running.process.wait(20) == 0
         assert [line["event"] for line in running.lines()][-1] == "proxy.stopped"

@@ -14,11 +14,11 @@ from enum import StrEnum
 from itertools import pairwise
 from statistics import median
 
-#: Waits that grow by this factor in the median back off; where they stay within the second, they do not.
+#: Waits that have grown by the first factor back off; where they stay within the second, they do not.
 GROWS, STAYS = 1.3, 1.25
 #: First waits that all lie within this part of their median, or within this many seconds, have no jitter.
 SAME_PART, SAME_S = 0.1, 0.5
-FEWEST_CLIENTS = 5
+FEWEST_CLIENTS = 3
 _FEWEST_WAITS = 3
 #: A burst of attempts matters from so many in a second.
 CROWD = 20
@@ -70,7 +70,7 @@ class Shape:
     def storms(self) -> bool:
         """Does it load a broker that comes up: no back-off over many attempts, or all of many at once?"""
         at_once = self.together and self.clients >= CROWD
-        hammering = self.backoff is Backoff.NONE and self.attempts >= _HAMMERING * self.clients
+        hammering = self.backoff is Backoff.NONE and self.attempts >= max(CROWD, _HAMMERING * self.clients)
         return at_once or hammering
 
     @property
@@ -109,13 +109,14 @@ def _backoff(growth: float | None) -> Backoff:
 
 
 def _growth(tried: Sequence[Return]) -> float | None:
-    """By what factor one wait follows the other, in the median of all clients that tried often."""
+    """By what factor the later waits between attempts exceed the first, in the median of all clients that tried often.
+
+    The first wait of all, from the drop, is left out; the later half is taken together, since back-off ends at a cap.
+    """
     factors = [
-        later / earlier
+        median(waits[len(waits) // 2 :]) / waits[0]
         for each in tried
-        if len(each.waits) >= _FEWEST_WAITS
-        for earlier, later in pairwise(each.waits[1:])
-        if earlier > 0
+        if len(waits := each.waits[1:]) >= _FEWEST_WAITS - 1 and waits[0] > 0
     ]
     return median(factors) if len(factors) >= FEWEST_CLIENTS else None
 

@@ -7,6 +7,7 @@ Read next: `fights.py`, for the commonest reason of all.
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 from statistics import median
 
@@ -32,7 +33,7 @@ FEWEST_DROPS = 5
 TIMES_THE_USUAL = 3.0
 MOST_TOLD = 10
 #: A group of fewer clients has no usual number of drops.
-FEWEST_PEERS = 5
+FEWEST_PEERS = 3
 _LEAST_USUAL = 0.5
 _LOOKED_AT, _PEERS_COUNTED = 2000, 1000
 #: Half of the drops from this part of the clients, or less, is called a few.
@@ -118,9 +119,14 @@ def _worst(engine: Engine, whole: Span, spread: list[tuple[int, int]], drops: in
     worst = [
         (row, usual[str(row[1])]) for row in rows if _stands_out(int(row[2]), usual[str(row[1])], clients)
     ]
-    worst = worst[:MOST_TOLD]
+    worst = sorted(worst, key=lambda each: -_beyond(int(each[0][2]), each[1]))[:MOST_TOLD]
     causes = _causes(engine, [str(row[0]) for row, _ in worst])
     return [_one(engine, whole, row, each, causes[str(row[0])]) for row, each in worst]
+
+
+def _beyond(drops: int, usual: float) -> float:
+    """How far so many are beyond the usual (Poisson deviance)."""
+    return drops * math.log(drops / usual) - (drops - usual)
 
 
 def _stands_out(drops: int, usual: float, clients: int) -> bool:

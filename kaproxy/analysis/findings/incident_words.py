@@ -81,7 +81,7 @@ def _recovered(incident: Incident) -> str:
     if not incident.returns:
         return ""
     if not back:
-        return "; none of the clients came back in 15 min"
+        return "; none of the clients is seen to come back"
     return f"; {len(back)} of {incident.clients} clients were back after {seconds(round(max(back), 1))}"
 
 

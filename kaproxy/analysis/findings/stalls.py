@@ -27,7 +27,8 @@ FEWEST = 5
 APART_US = 120 * SECOND_US
 MOST_TOLD = 10
 _READ = 40_000
-_ONE_NET = 0.9
+#: Of other networks fewer than this (and this part) wait by chance while one network is slow.
+_STRAYS, _STRAY_PART = 3, 0.05
 _MS = 1000.0
 #: Lag of kaproxy's own (ms) that explains waits by itself.
 _OWN_MS = 1000.0
@@ -159,9 +160,9 @@ def _own_lag(engine: Engine, stall: Stall, brokers: dict[tuple[str, ...], str]) 
 
 
 def _finding(engine: Engine, stall: Stall) -> Finding:
-    nets = Counter(each.net for each in stall.waits)
+    nets = Counter({each.conn_id: each.net for each in stall.waits}.values())
     ((net, most),) = nets.most_common(1)
-    narrow = most >= _ONE_NET * len(stall.waits)
+    narrow = nets.total() - most < max(_STRAYS, _STRAY_PART * nets.total()) and 2 * nets.total() < stall.live
     several = narrow and _networks(engine, stall.broker) > 1
     lasted = (stall.end_us - stall.start_us) / SECOND_US
     waited, gave_up = len(stall.connections), len(stall.drops)

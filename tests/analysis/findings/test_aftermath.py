@@ -27,6 +27,11 @@ def test_an_attempt_every_second_is_a_storm_even_of_a_few() -> None:
     assert (found.backoff, found.jitter, found.storms) == (Backoff.NONE, Jitter.NONE, True)
 
 
+def test_waits_that_have_grown_to_their_cap_are_no_storm() -> None:
+    found = came_back(40, lambda rng: [min(60.0, 2.0**n) * rng.uniform(0.5, 1.5) for n in range(20)])
+    assert (found.backoff, found.storms) == (Backoff.GROWS, False)
+
+
 def test_all_of_many_at_the_same_moment_are_a_storm() -> None:
     assert came_back(30, lambda rng: [5.0 + rng.uniform(0, 0.2)]).storms
 
@@ -42,7 +47,7 @@ def test_one_attempt_each_tells_nothing_of_backing_off() -> None:
 
 
 def test_too_few_clients_have_no_shape() -> None:
-    assert shape([Return("press-#", (1.0,), True)] * 4 + [Return("press-#", (), False)] * 9) is None
+    assert shape([Return("press-#", (1.0,), True)] * 2 + [Return("press-#", (), False)] * 9) is None
 
 
 def test_the_peak_is_the_fullest_second() -> None:

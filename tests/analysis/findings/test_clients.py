@@ -56,3 +56,11 @@ def test_the_fewest_clients_with_half_of_the_drops() -> None:
     assert clients.half_of([(90, 1), (40, 1), (1, 60)], 190) == 2
     assert clients.half_of([(2, 50)], 100) == 25
     assert clients.half_of([(0, 9)], 0) == 0
+
+
+def test_a_client_is_held_against_its_own_kind() -> None:
+    """All tills drop alike, which is their group's matter; one pump drops more often than other pumps."""
+    tills = {f"till-{n}": 60 for n in range(4)}
+    pumps = {**{f"pump-{n}": 1 for n in range(20)}, "pump-99": 18}
+    found = clients.find(table(days({**tills, **pumps})))
+    assert [each.subject for each in found if each.kind == "worst_client"] == ["pump-99"]

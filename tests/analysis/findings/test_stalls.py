@@ -27,23 +27,21 @@ def fleet() -> list[dict[str, Any]]:
     ]
 
 
-def slow(n: int, waited: float, moment: float, net: str | None = None) -> dict[str, Any]:
+def slow(n: int, waited: float, moment: float) -> dict[str, Any]:
     return {
         "event": "ping.slow",
         "conn_id": f"w-{n}",
         "client_id": f"press-{n}",
-        "client_net": net or f"10.0.{n % 4}.0/24",
+        "client_net": f"10.0.{n % 4}.0/24",
         "worker": f"w{n % 2}",
         "ping_rtt_ms": waited * 1000,
         "at_us": at(moment),
     }
 
 
-def stalled(net: str | None = None) -> list[dict[str, Any]]:
+def stalled(of: int = 60) -> list[dict[str, Any]]:
     rng = Random(3)
-    return [
-        slow(n, rng.uniform(5, STALL_S), STALL_AT + STALL_S + rng.uniform(0, 0.1), net) for n in range(60)
-    ]
+    return [slow(n, rng.uniform(5, STALL_S), STALL_AT + STALL_S + rng.uniform(0, 0.1)) for n in range(of)]
 
 
 def now_and_then() -> list[dict[str, Any]]:
@@ -81,12 +79,20 @@ def test_a_slow_answer_now_and_then_is_none() -> None:
 
 
 def test_one_network_alone_is_not_the_broker() -> None:
-    (found,) = stalls.find(table(fleet(), stalled("10.0.3.0/24")))
+    alone = [each for each in stalled(80) if each["client_net"] == "10.0.3.0/24"]
+    (found,) = stalls.find(table(fleet(), alone))
     assert (found.kind, found.subject, found.confidence) == (
         "slow_network",
         "10.0.3.0/24",
         Confidence.UNCLEAR,
     )
+
+
+def test_a_network_that_has_nearly_all_clients_does_not_hide_the_broker() -> None:
+    rows = [{**row, "client_net": "10.0.3.0/24"} if n >= 4 else row for n, row in enumerate(fleet())]
+    waits = [{**each, "client_net": rows[n]["client_net"]} for n, each in enumerate(stalled())]
+    (found,) = stalls.find(table(rows, waits))
+    assert found.kind == "broker_stall"
 
 
 def test_in_a_pause_of_kaproxy_every_answer_is_late() -> None:

@@ -124,6 +124,8 @@ def browser(page: Path, *flags: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.end_to_end
+@pytest.mark.xdist_group("browser")
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("size", ["1200,2000", "390,2000"], ids=["desk", "phone"])
 def test_a_real_browser_draws_every_chart_and_complains_of_nothing(page: Path, size: str) -> None:
     done = browser(page, f"--window-size={size}", "--dump-dom")
@@ -138,6 +140,8 @@ def test_a_real_browser_draws_every_chart_and_complains_of_nothing(page: Path, s
 
 
 @pytest.mark.end_to_end
+@pytest.mark.xdist_group("browser")
+@pytest.mark.timeout(300)
 def test_the_page_asks_nobody_for_anything(page: Path) -> None:
     log = page.parent / "net.json"
     browser(page, f"--log-net-log={log}", "--dump-dom")

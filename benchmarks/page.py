@@ -1,0 +1,190 @@
+"""The page about a run, `docs/performance.md`: its words are in `page.md`, its numbers come from the results.
+
+It may not measure, nor judge beyond what the results say. Read next: `scale.py`, `plot.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from benchmarks import scale
+from benchmarks.plot import write_plot
+from benchmarks.report import number
+
+BUSY_LIMIT = 0.85
+SIZES = (9000, 100_000, 1_000_000)
+VERDICT = {True: "met", False: "**missed**", None: ""}
+
+
+def write_page(results: dict[str, Any], folder: Path) -> None:
+    """Writes performance.md, .json and .svg into `folder`."""
+    (folder / "performance.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "performance.md").write_text(page(results))
+    write_plot(results, folder / "performance.svg")
+
+
+def page(results: dict[str, Any]) -> str:
+    """The page's text."""
+    build = "compiled" if scale.costs(results, "compiled") else "kaproxy"
+    words = Template(Path(__file__).with_name("page.md").read_text())
+    return words.substitute(
+        machine=machine(results["machine"]),
+        pairs=max((r["pairs"] for f in results["figures"] for r in f["ratios"].values()), default=0),
+        table=main_table(results),
+        others=others(results),
+        busy_limit=round(BUSY_LIMIT * 100),
+        busy=busy(results),
+        compiled=compiled(results),
+        cores=results["machine"]["cores"],
+        workers=workers(results),
+        scale_build="pure" if build == "kaproxy" else build,
+        publish_every=f"{scale.PUBLISH_EVERY_S:g}",
+        back_within=f"{scale.BACK_WITHIN_S:g}",
+        scale=scale_table(scale.costs(results, build)),
+        ports=f"{scale.PORTS:,}",
+        haproxy_log=number(figure(results, "churn", "rate").get("medians", {}).get("haproxy_log"))
+        or "not measured",
+    )
+
+
+def machine(on: dict[str, Any]) -> str:
+    """What the figures were taken on, as a sentence without its stop."""
+    return (
+        f"{on['date']}: {on['cpu']}, {on['cores']} cores (load generator on one, relay on another), Linux "
+        f"{on['kernel']},\nPython {on['python']}, trio {on['trio']}, mypyc {on['mypyc']}, HAProxy {on['haproxy']}, "
+        f"nginx {on['nginx']}; loopback; load average {on['load_average_before']:.1f} before"
+    )
+
+
+def figure(results: dict[str, Any], experiment: str, key: str) -> dict[str, Any]:
+    """One figure of the results, or nothing where it was not taken."""
+    found = (f for f in results["figures"] if (f["experiment"], f["figure"]) == (experiment, key))
+    return next(found, {})
+
+
+def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table, its first column to the left."""
+    titles = list(titles)
+    lines = [titles, ["---", *["--:"] * (len(titles) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def unit_of(f: dict[str, Any]) -> str:
+    """What a figure is and in what it is counted."""
+    return (
+        f"{f['title'].strip()}, {f['unit']}"
+        if f["unit"] not in ("", "/s")
+        else f["title"].strip() + f["unit"]
+    )
+
+
+def single(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The figures of one worker, which are all but those of the workers' experiments."""
+    return [f for f in results["figures"] if not f["experiment"].startswith("workers")]
+
+
+def main_table(results: dict[str, Any]) -> str:
+    """HAProxy, nginx and kaproxy's builds, with ratios and bars."""
+    rows = []
+    for f in single(results):
+        medians = f["medians"]
+        base = medians.get("haproxy", medians.get("haproxy_log"))
+        rows.append(
+            [
+                unit_of(f),
+                number(base),
+                with_ratio(f, "nginx"),
+                with_ratio(f, "kaproxy"),
+                VERDICT[f["met"]["kaproxy"]],
+                with_ratio(f, "compiled"),
+                VERDICT[f["met"]["compiled"]],
+                f["bar"],
+            ]
+        )
+    return table(["", "HAProxy", "nginx", "kaproxy, pure", "", "kaproxy, compiled", "", "bar"], rows)
+
+
+def with_ratio(f: dict[str, Any], name: str) -> str:
+    """A median, its ratio and between what that moved."""
+    if (median := f["medians"].get(name)) is None:
+        return ""
+    if not (ratio := f["ratios"].get(name)):
+        return number(median)
+    spread = f" ({ratio['low']:.2f} .. {ratio['high']:.2f})" if ratio["pairs"] > 1 else ""
+    return f"{number(median)}: **{ratio['median']:.2f}**{spread}"
+
+
+def others(results: dict[str, Any]) -> str:
+    """The generator alone, and the relays for context."""
+    names = ("direct", "trio_streams", "mitmproxy")
+    rows = [
+        [unit_of(f), *(number(f["medians"].get(name)) for name in names)]
+        for f in single(results)
+        if f["figure"] in ("rate", "p50") and any(name in f["medians"] for name in names)
+    ]
+    return table(["", "direct", "trio streams", "mitmproxy"], rows)
+
+
+def busy(results: dict[str, Any]) -> str:
+    """Where the generator was near its limit with a relay between."""
+    found = [
+        f"{f['title'].strip()} ({name} {round(share * 100)} %)"
+        for f in single(results)
+        if f["figure"] == "rate"
+        for name, share in f["generator_busy"].items()
+        if name in ("haproxy", "nginx", "kaproxy", "compiled") and share > BUSY_LIMIT
+    ]
+    return "; ".join(found) or "nowhere"
+
+
+def compiled(results: dict[str, Any]) -> str:
+    """Compiled against pure."""
+    rows = [
+        [unit_of(f), number(pure), number(fast), f"{fast / pure:.2f}"]
+        for f in single(results)
+        if (pure := f["medians"].get("kaproxy")) and (fast := f["medians"].get("compiled"))
+        if f["figure"] in ("rate", "cpu", "p50", "kb", "line_cpu")
+    ]
+    return table(["", "pure", "compiled", "compiled / pure"], rows)
+
+
+def workers(results: dict[str, Any]) -> str:
+    """Two workers against one."""
+    rows = [
+        [
+            unit_of(f),
+            *(with_ratio(f, name) for name in ("kaproxy_1", "kaproxy_2", "compiled_1", "compiled_2")),
+        ]
+        for f in results["figures"]
+        if f["experiment"].startswith("workers")
+    ]
+    return table(["", "pure, 1 worker", "2 workers", "compiled, 1 worker", "2 workers"], rows)
+
+
+def scale_table(cost: scale.Costs | None) -> str:
+    """Numbers of connections side by side."""
+    if cost is None:
+        return "(This run did not measure what it is computed from.)"
+    needs = [scale.need(size, cost) for size in SIZES]
+    return table(
+        ["connections", *(f"{n.connections:,}" for n in needs)],
+        [[title, *(shown(n) for n in needs)] for title, shown in SCALE_ROWS],
+    )
+
+
+SCALE_ROWS: tuple[tuple[str, Callable[[scale.Need], str]], ...] = (
+    ("cores, idle", lambda n: number(n.idle_cores)),
+    ("cores, messages", lambda n: number(n.traffic_cores)),
+    ("workers", lambda n: f"{n.workers} ({n.workers_for})"),
+    ("everybody back after, s", lambda n: number(n.back_s)),
+    ("memory, GB", lambda n: number(n.memory_gb)),
+    ("the kernel's, GB", lambda n: number(n.kernel_gb)),
+    ("descriptors per worker", lambda n: f"{n.descriptors_each:,}"),
+    ("addresses", lambda n: str(n.addresses)),
+    ("closing lines of a mass drop, s", lambda n: number(n.drop_lines_s)),
+    ("their size, GB", lambda n: number(n.drop_log_gb)),
+)

@@ -1,0 +1,122 @@
+"""The page about the benchmarks: its numbers are the results', and what is computed from them is right."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from benchmarks.experiments import EXPERIMENTS, Experiment
+from benchmarks.page import page
+from benchmarks.relays import RELAYS
+from benchmarks.report import as_json, as_text
+from benchmarks.scale import Costs, costs, need
+
+ON = {
+    "date": "2026-11-23",
+    "cpu": "a CPU",
+    "cores": 2,
+    "kernel": "6",
+    "python": "3.11",
+    "trio": "0.35",
+    "mypyc": "2",
+    "haproxy": "2.6",
+    "nginx": "1.22",
+    "load_average_before": 0.1,
+}
+COST = Costs(
+    kb=4.0,
+    kernel_kb=8.0,
+    idle_cores=5e-6,
+    message_s=10e-6,
+    connects_per_s=2000.0,
+    lines_per_s=5000.0,
+    line_bytes=2000.0,
+)
+
+
+def samples_of(experiment: Experiment) -> dict[str, list[dict[str, float]]]:
+    """Two made-up samples of each relay: HAProxy 100 and 200, kaproxy half of that, compiled twice."""
+    worth = {"direct": 1.0, "kaproxy": 50.0, "compiled": 200.0, "kaproxy_2": 180.0, "compiled_2": 190.0}
+    return {
+        name: [
+            {f.key: worth.get(name, 100.0) * k for f in experiment.figures} | {"generator_busy": 0.5}
+            for k in (1, 2)
+        ]
+        for name in experiment.relays
+    }
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    return as_json(EXPERIMENTS, {e.key: samples_of(e) for e in EXPERIMENTS}, ON, 1.0)
+
+
+def row_of(results: dict[str, Any], experiment: str, figure: str) -> dict[str, Any]:
+    return next(f for f in results["figures"] if (f["experiment"], f["figure"]) == (experiment, figure))
+
+
+def test_every_relay_of_an_experiment_is_one_that_can_be_started() -> None:
+    assert {name for e in EXPERIMENTS for name in (*e.relays, *e.context)} <= set(RELAYS)
+
+
+def test_a_ratio_is_of_the_pairs_and_a_bar_is_judged_by_it(results: dict[str, Any]) -> None:
+    row = row_of(results, "round_trips_50", "rate")
+    assert row["ratios"]["kaproxy"] == {"median": 0.5, "low": 0.5, "high": 0.5, "pairs": 2}
+    assert row["met"] == {"kaproxy": False, "compiled": True}
+
+
+def test_added_latency_is_what_is_above_the_direct_figure_of_the_same_round(results: dict[str, Any]) -> None:
+    row = row_of(results, "latency_low", "p50")
+    assert row["medians"]["haproxy"] == 148.5  # 100 - 1 and 200 - 2
+    assert "direct" not in row["medians"]
+    assert row["met"] == {"kaproxy": True, "compiled": False}
+
+
+def test_idle_connections_are_compared_with_the_haproxy_that_logs(results: dict[str, Any]) -> None:
+    assert row_of(results, "idle", "kb")["ratios"]["compiled"]["median"] == 2.0
+
+
+def test_two_workers_are_compared_with_one(results: dict[str, Any]) -> None:
+    assert row_of(results, "workers_churn", "rate")["ratios"]["kaproxy_2"]["median"] == 1.8
+
+
+def test_the_page_leaves_nothing_open_and_shows_what_was_missed(results: dict[str, Any]) -> None:
+    text = page(results)
+    assert not re.search(r"\$\{|None|nan", text)
+    assert "**missed**" in text
+    assert "1,000,000" in text
+    assert len({line.count("|") for line in text.split("\n## ")[0].splitlines() if line.startswith("|")}) == 1
+
+
+def test_a_run_of_one_experiment_has_a_page_and_a_table_too() -> None:
+    churn = [e for e in EXPERIMENTS if e.key == "churn"]
+    results = as_json(churn, {"churn": samples_of(churn[0])}, ON, 1.0)
+    assert "did not measure" in page(results)
+    assert "CONNECT" in as_text(results)
+
+
+def test_costs_are_read_off_the_results(results: dict[str, Any]) -> None:
+    cost = costs(results, "compiled")
+    assert cost is not None
+    assert cost.idle_cores == pytest.approx(3.0 / 9000)  # 300 %
+    assert cost.message_s == pytest.approx(150e-6)  # half of a round trip of 300 us
+    assert costs(results, "direct") is None  # it holds no idle connections
+
+
+def test_workers_are_for_traffic_or_for_reconnecting_whatever_takes_more() -> None:
+    many = need(1_000_000, COST)
+    assert (many.idle_cores, many.traffic_cores) == (pytest.approx(5.0), pytest.approx(1.0))
+    assert (many.workers, many.workers_for) == (12, "traffic")  # 6 cores, half of each kept free
+    slow = need(1_000_000, Costs(**{**vars(COST), "connects_per_s": 1000.0}))
+    assert (slow.workers, slow.workers_for) == (17, "reconnecting")
+    assert slow.back_s <= 60.0
+
+
+def test_memory_addresses_and_descriptors_follow_from_the_connections() -> None:
+    many = need(100_000, COST)
+    assert (many.memory_gb, many.kernel_gb) == (pytest.approx(0.4), pytest.approx(0.8))
+    assert many.addresses == 2  # 64,511 ports each
+    assert many.descriptors_each == 2 * 50_000 + 64
+    assert many.drop_log_gb == pytest.approx(0.2)
