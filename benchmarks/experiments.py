@@ -100,7 +100,7 @@ def round_trips(conns: int, qos: int = 0, bar: float | None = None, pairs: int =
     )
     return Experiment(
         name,
-        {"mode": "pingpong", "conns": conns, "frame": 100, "qos": qos, "seconds": 1.2},
+        {"mode": "pingpong", "conns": conns, "frame": 100, "qos": qos, "seconds": 1.0},
         (
             Figure("rate", what, "/s", per_second, bar=bar),
             Figure("cpu", "  relay CPU per round trip", "us", relay_us, more_is_better=False),
@@ -134,7 +134,7 @@ def stream(key: str, title: str, load: dict[str, object], bar: float) -> Experim
     """PUBLISH one way, as fast as they are taken."""
     return Experiment(
         key,
-        {"mode": "stream", "conns": 50, "seconds": 1.2, **load},
+        {"mode": "stream", "conns": 50, "seconds": 1.0, **load},
         (
             Figure("rate", f"streamed, {title}", "MB/s", megabytes, bar=bar),
             Figure("cpu", "  relay CPU per MB", "us", relay_us_per_megabyte, more_is_better=False),
@@ -172,7 +172,7 @@ EXPERIMENTS = (
     stream("stream_large", "64 KB PUBLISH", {"frame": 65536}, 1.0),
     Experiment(
         "churn",
-        {**CHURN, "seconds": 1.2},
+        {**CHURN, "seconds": 1.0},
         (
             Figure("rate", "CONNECT + CONNACK + DISCONNECT", "/s", per_second, bar=0.5),
             Figure("cpu", "  relay CPU per such connection", "us", relay_us, more_is_better=False),

@@ -75,11 +75,8 @@ def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def unit_of(f: dict[str, Any]) -> str:
     """What a figure is and in what it is counted."""
-    return (
-        f"{f['title'].strip()}, {f['unit']}"
-        if f["unit"] not in ("", "/s")
-        else f["title"].strip() + f["unit"]
-    )
+    unit = "per second" if f["unit"] == "/s" else f["unit"]
+    return f"{f['title'].strip()}, {unit}" if unit else f["title"].strip()
 
 
 def single(results: dict[str, Any]) -> list[dict[str, Any]]:

@@ -112,9 +112,11 @@ def from_data(data: list[Any]) -> News:
     """What `to_data` has made. Raises ValueError, KeyError or TypeError where it has not."""
     kind, *fields = data
     news = _KINDS[kind](*fields)
+    told: Any = news  # whose tables are lists still
     if isinstance(news, (Claim, Held)):
-        told: Any = news  # whose origin and settings are lists still
         return news._replace(origin=Origin(*told.origin), settings=Settings(*told.settings))
+    if isinstance(news, Ended) and told.death is not None:
+        return news._replace(death=tuple(told.death))
     return news
 
 
