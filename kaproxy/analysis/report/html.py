@@ -16,6 +16,7 @@ from typing import Any
 from kaproxy import __version__
 from kaproxy.analysis.findings.asking import DROP, Span, named, one_of, span, utc
 from kaproxy.analysis.findings.finding import Finding
+from kaproxy.analysis.report.summary import summary
 from kaproxy.analysis.store.engine import Engine
 from kaproxy.analysis.words import printable
 
@@ -89,7 +90,8 @@ def page(engine: Engine, findings: Sequence[Finding], unread: Sequence[str] = ()
         from kaproxy.analysis.report.charts import charts
     except ImportError as error:
         raise ReportError(_MISSING) from error
-    drawn, covered = charts(engine, findings), span(engine)
+    drawn, counted = charts(engine, findings), summary(engine)
+    covered = counted.covered
     shown = drops(engine, findings)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -98,11 +100,11 @@ def page(engine: Engine, findings: Sequence[Finding], unread: Sequence[str] = ()
     environment.filters["number"] = _number
     return environment.get_template("report.html").render(
         version=__version__,
-        engine=engine.name,
+        engine=counted.engine,
         covered=_covered(covered),
         lines=covered.lines,
         drop_count=covered.drops,
-        clients=_clients(engine),
+        clients=counted.clients,
         findings=[_finding(each) for each in findings],
         unread=unread,
         charts=drawn,
@@ -189,11 +191,6 @@ def _covered(covered: Span) -> str:
     if not covered.lines:
         return "no closing line"
     return f"{utc(covered.first_us)} to {utc(covered.last_us)}"
-
-
-def _clients(engine: Engine) -> int:
-    rows = engine.rows("select count(distinct client_id) from {closed} where client_id != ''")
-    return int(rows[0][0] or 0)
 
 
 def _as_script(value: object) -> str:
