@@ -2,6 +2,7 @@
 
 The load generator runs on one core, the relay on another, and every sample starts its own relay. It may
 not judge: a bar that is missed is shown as missed, and the exit code stays 0.
+While working at one thing: `python -m benchmarks --only churn --samples 1 --relays haproxy,kaproxy`.
 Read next: `experiments.py` for what is measured, `relays.py` for what it is measured on, `page.py`.
 """
 
@@ -9,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,10 +23,11 @@ from typing import TypeAlias
 from benchmarks.experiments import EXPERIMENTS, Experiment, Sample
 from benchmarks.generator import Generator
 from benchmarks.page import write_page
-from benchmarks.relays import ON_ALL_CORES, RELAYS, available
+from benchmarks.relays import RELAYS, available, most_connections, on_all_cores
 from benchmarks.report import as_json, as_text, machine
 
 Samples: TypeAlias = dict[str, list[Sample]]
+ATTEMPTS = 3
 
 
 def main() -> int:
@@ -44,7 +48,10 @@ def main() -> int:
 def measure(options: argparse.Namespace) -> dict[str, object]:
     """Every chosen experiment, on every relay there is."""
     started = time.monotonic()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     chosen = [e for e in EXPERIMENTS if not options.only or e.key in options.only]
+    chosen = [e for e in chosen if fits(e)]
     before = machine()
     samples: dict[str, Samples] = {}
     if missing := set(RELAYS) - available():
@@ -53,6 +60,8 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
         generator = Generator.build(Path(folder))
         for experiment in chosen:
             load = {**experiment.load, **(experiment.quick if options.quick else {})}
+            if experiment.load["mode"] == "idle":
+                load["conns"] = min(int(str(load["conns"])), most_connections())
             if rate := half_rate(experiment, samples):
                 load["rate"] = rate
             samples[experiment.key] = run(experiment, load, generator, Path(folder), options)
@@ -62,8 +71,8 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
 def parse() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one pair each, smaller: about two minutes")
-    parser.add_argument("--pairs", type=int, help="pairs per figure (default: 3, fewer for slow ones)")
+    parser.add_argument("--quick", action="store_true", help="one sample each, smaller: about three minutes")
+    parser.add_argument("--samples", type=int, help="per figure and relay (default: 3, fewer for slow ones)")
     parser.add_argument(
         "--only", action="append", choices=[e.key for e in EXPERIMENTS], help="these experiments; repeatable"
     )
@@ -83,6 +92,14 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def fits(experiment: Experiment) -> bool:
+    """Whether descriptors allow that many connections; idle ones may be fewer, which their figures tell."""
+    if experiment.load["mode"] == "idle" or int(str(experiment.load["conns"])) <= most_connections():
+        return True
+    print(f"*** {experiment.key} left out: descriptors for {most_connections()} only ***", file=sys.stderr)
+    return False
+
+
 def half_rate(experiment: Experiment, samples: dict[str, Samples]) -> int:
     """The pace of an experiment that is to run at half of what HAProxy did in another; 0: its own."""
     if experiment.half_of is None or not (done := samples.get(experiment.half_of, {}).get("haproxy")):
@@ -100,16 +117,36 @@ def run(
     """One experiment: for every pair each relay once, the order turned round every time; then the context."""
     wanted = available() & set(options.relays or RELAYS)
     names = [name for name in experiment.relays if name in wanted]
-    pairs = 1 if options.quick else options.pairs or experiment.pairs
+    pairs = options.samples or (1 if options.quick else experiment.pairs)
     turns = [name for pair in range(pairs) for name in (names if pair % 2 == 0 else reversed(names))]
     samples: Samples = defaultdict(list)
     for name in [*turns, *(name for name in experiment.context if name in wanted)]:
-        on_all = name in ON_ALL_CORES
-        with RELAYS[name](folder, None if on_all else generator.relay_core(options.cores)) as relay:
-            core = None if on_all else generator.own_core(options.cores)
-            samples[name].append(experiment.sample(generator, relay, load, core))
+        samples[name].append(take(experiment, name, load, generator, folder, options))
         show(experiment, name, samples[name])
     return dict(samples)
+
+
+def take(
+    experiment: Experiment,
+    name: str,
+    load: dict[str, object],
+    generator: Generator,
+    folder: Path,
+    options: argparse.Namespace,
+) -> Sample:
+    """One sample of one relay. What fails is tried again: it should not cost the whole run, but be told."""
+    core = None if on_all_cores(name) else generator.own_core(options.cores)
+
+    def once() -> Sample:
+        with RELAYS[name](folder, generator.relay_core(options.cores)) as relay:
+            return experiment.sample(generator, relay, load, core)
+
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return once()
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            print(f"*** {experiment.key}, {name}, once more: {error} ***", file=sys.stderr)
+    return once()
 
 
 def show(experiment: Experiment, name: str, samples: list[Sample]) -> None:

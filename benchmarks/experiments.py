@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from benchmarks import idle
 from benchmarks.generator import Generator
-from benchmarks.relays import ON_ALL_CORES, Running
+from benchmarks.relays import SMALL_CORES, WANTED_CONNECTIONS, Running
 
 Sample: TypeAlias = dict[str, float]
 
@@ -30,6 +30,7 @@ class Figure:
     bar: float | None = None
     own_bar: float | None = None
     added: bool = False  # what counts is what a relay adds to the direct figure
+    compared: bool = True  # a ratio to HAProxy's says something
 
 
 def per_second(answer: dict[str, Any]) -> float:
@@ -50,6 +51,11 @@ def relay_us_per_megabyte(answer: dict[str, Any]) -> float:
 def megabytes(answer: dict[str, Any]) -> float:
     """Megabytes (10^6) per second that reached the broker."""
     return float(answer["bytes"] / answer["seconds"] / 1e6)
+
+
+def late(answer: dict[str, Any]) -> float:
+    """Percent of the paced round trips that could not begin, as the one before was not over: stalls show here too."""
+    return float(100 * answer["skipped"] / max(1, answer["skipped"] + answer["done"]))
 
 
 PEERS = ("direct", "haproxy", "nginx", "kaproxy", "compiled")
@@ -88,7 +94,7 @@ def addresses(relay: Running) -> dict[str, object]:
     return {
         "connect": f"127.0.0.1:{relay.port}",
         "listen": f"127.0.0.1:{relay.broker_port}",
-        "relay-pid": relay.pid,
+        "relay-pid": ",".join(map(str, (relay.pid, *relay.beside))),
     }
 
 
@@ -115,7 +121,7 @@ def latency(key: str, title: str, rate: int, half_of: str | None, bar: float | N
     """What a relay adds to a round trip at a pace."""
     return Experiment(
         key,
-        {"mode": "pingpong", "conns": 20, "frame": 100, "rate": rate, "seconds": 1.5},
+        {"mode": "pingpong", "conns": 200, "frame": 100, "rate": rate, "seconds": 1.5},
         (
             Figure(
                 "p50", f"added latency, {title}, p50", "us", lambda a: a["p50_us"], False, bar, added=True
@@ -123,6 +129,7 @@ def latency(key: str, title: str, rate: int, half_of: str | None, bar: float | N
             Figure(
                 "p99", f"added latency, {title}, p99", "us", lambda a: a["p99_us"], False, bar, added=True
             ),
+            Figure("late", "  not sent in time: their client still waited", "%", late, False, compared=False),
         ),
         {"seconds": 0.8},
         context=() if half_of else CONTEXT,
@@ -130,7 +137,7 @@ def latency(key: str, title: str, rate: int, half_of: str | None, bar: float | N
     )
 
 
-def stream(key: str, title: str, load: dict[str, object], bar: float) -> Experiment:
+def stream(key: str, title: str, load: dict[str, object], bar: float, pairs: int = 3) -> Experiment:
     """PUBLISH one way, as fast as they are taken."""
     return Experiment(
         key,
@@ -140,66 +147,90 @@ def stream(key: str, title: str, load: dict[str, object], bar: float) -> Experim
             Figure("cpu", "  relay CPU per MB", "us", relay_us_per_megabyte, more_is_better=False),
         ),
         {"seconds": 0.6},
+        pairs=pairs,
     )
 
 
 def workers(
-    key: str, title: str, load: dict[str, object], unit: str, figure: Callable[..., float]
+    title: str,
+    load: dict[str, object],
+    rate: tuple[str, Callable[[dict[str, Any]], float]],
+    cpu: tuple[str, Callable[[dict[str, Any]], float]],
+    pairs: int = 2,
 ) -> Experiment:
-    """One worker and two, nobody pinned: the generator shares the cores with them."""
+    """One worker and two, each with the same small core (`quota.py`), so that the generator is not the limit."""
     return Experiment(
-        key,
-        {"seconds": 1.5, "conns": 50, **load},
-        (Figure("rate", f"{title}, all cores", unit, figure),),
-        {"seconds": 0.8},
-        tuple(sorted(ON_ALL_CORES)),
+        f"workers_{load['mode']}",
+        {"seconds": 2.0, "conns": 64, **load},
+        (
+            Figure("rate", title, *rate, bar=TWO_WORKERS),
+            Figure("cpu", f"  CPU of all processes per {cpu[0]}", "us", cpu[1], more_is_better=False),
+        ),
+        {"seconds": 1.0},
+        tuple(sorted(SMALL_CORES)),
         (),
-        2,
+        pairs,
     )
 
 
-CHURN = {"mode": "churn", "conns": 50}
-MIXED = {"mode": "stream", "frame": 110, "mixed": 1}
+TWO_WORKERS = 1.7  # of one
+TRIPS: dict[str, object] = {"mode": "pingpong", "frame": 100}
+CHURN: dict[str, object] = {"mode": "churn"}
+MIXED: dict[str, object] = {"mode": "stream", "frame": 110, "mixed": 1}
+
+CHURNING = Experiment(
+    "churn",
+    {**CHURN, "conns": 50, "seconds": 1.0},
+    (
+        Figure("rate", "CONNECT + CONNACK + DISCONNECT", "/s", per_second, bar=0.5),
+        Figure("cpu", "  relay CPU per such connection", "us", relay_us, more_is_better=False),
+    ),
+    {"seconds": 0.6},
+    (*PEERS, "haproxy_log"),
+)
+IDLING = Experiment(
+    "idle",
+    {"mode": "idle", "conns": WANTED_CONNECTIONS, "keep-alive": 60, "setup-limit": 60},
+    (
+        Figure("kb", "memory per established idle connection", "KB", lambda a: a["kb"], False, own_bar=4.0),
+        Figure("count", "idle connections held", "", lambda a: a["count"], own_bar=9000, compared=False),
+        Figure("kernel_kb", "  kernel memory of each", "KB", lambda a: a["kernel_kb"], False),
+        Figure("cpu", "CPU of 9,000 idle ones, Keep Alive 60", "%", lambda a: a["cpu"], False, own_bar=5.0),
+        Figure("lines", "closing lines, all dropped at once", "/s", lambda a: a.get("lines_per_s")),
+        Figure("line_cpu", "  relay CPU per ending", "us", lambda a: a.get("line_us"), False),
+        Figure(
+            "line_bytes",
+            "size of such a line",
+            "bytes",
+            lambda a: a.get("line_bytes"),
+            False,
+            own_bar=2500,
+            compared=False,
+        ),
+        Figure("judged", "judging and writing it", "us", lambda a: a.get("judged_us"), False, own_bar=300),
+    ),
+    {"conns": 2000},
+    ("haproxy_log", "nginx", "kaproxy", "compiled"),
+    (),
+    1,
+)
 EXPERIMENTS = (
     round_trips(1, pairs=2),
     round_trips(50, bar=1.0),
     round_trips(1000, bar=1.0),
+    round_trips(4000, pairs=2),
+    round_trips(1, qos=1, pairs=2),
     round_trips(50, qos=1, pairs=2),
+    round_trips(1000, qos=1, pairs=2),
     latency("latency_low", "1,000 round trips/s", 1000, None, 1.0),
     latency("latency_half", "half of HAProxy's most", 20000, "round_trips_50", None),
     stream("stream_small", "110-byte PUBLISH", {"frame": 110}, 0.6),
     stream("stream_mixed", "PUBLISH of 27 to 192 bytes mixed", {"frame": 110, "mixed": 1}, 0.6),
-    stream("stream_large", "64 KB PUBLISH", {"frame": 65536}, 1.0),
-    Experiment(
-        "churn",
-        {**CHURN, "seconds": 1.0},
-        (
-            Figure("rate", "CONNECT + CONNACK + DISCONNECT", "/s", per_second, bar=0.5),
-            Figure("cpu", "  relay CPU per such connection", "us", relay_us, more_is_better=False),
-        ),
-        {"seconds": 0.6},
-        (*PEERS, "haproxy_log"),
-    ),
-    Experiment(
-        "idle",
-        {"mode": "idle", "conns": 9000, "keep-alive": 60, "setup-limit": 60},
-        (
-            Figure(
-                "kb", "memory per established idle connection", "KB", lambda a: a["kb"], False, own_bar=4.0
-            ),
-            Figure(
-                "cpu", "CPU of 9,000 idle ones, Keep Alive 60", "%", lambda a: a["cpu"], False, own_bar=5.0
-            ),
-            Figure("lines", "closing lines, all dropped at once", "/s", lambda a: a.get("lines_per_s")),
-            Figure("kernel_kb", "  kernel memory of each", "KB", lambda a: a["kernel_kb"], False),
-            Figure("line_bytes", "  bytes of such a line", "", lambda a: a.get("line_bytes"), False),
-            Figure("line_cpu", "  relay CPU per ending", "us", lambda a: a.get("line_us"), False),
-        ),
-        {"conns": 2000},
-        ("haproxy_log", "nginx", "kaproxy", "compiled"),
-        (),
-        1,
-    ),
-    workers("workers_churn", "CONNECT + CONNACK + DISCONNECT", CHURN, "/s", per_second),
-    workers("workers_stream", "streamed, PUBLISH of 27 to 192 bytes mixed", MIXED, "MB/s", megabytes),
+    stream("stream_large", "64 KB PUBLISH", {"frame": 1 << 16}, 1.0),
+    stream("stream_huge", "1 MB PUBLISH", {"frame": 1 << 20, "conns": 20}, 1.0, 2),
+    CHURNING,
+    IDLING,
+    workers("round trips, 100-byte PUBLISH", TRIPS, ("/s", per_second), ("round trip", relay_us), 3),
+    workers("CONNECT + CONNACK + DISCONNECT", CHURN, ("/s", per_second), ("connection", relay_us)),
+    workers("streamed, mixed PUBLISH", MIXED, ("MB/s", megabytes), ("MB", relay_us_per_megabyte)),
 )

@@ -24,6 +24,7 @@ class Generator:
     """A built load generator."""
 
     program: Path
+    before: tuple[str, ...] = ()  # what its command begins with, where it is to run somewhere else
 
     @classmethod
     def build(cls, folder: Path) -> Generator:
@@ -50,7 +51,7 @@ class Generator:
         """The whole command line, pinned to `core`."""
         pinned = [] if core is None else ["taskset", "-c", str(core)]
         options = [str(part) for name, value in arguments.items() for part in (f"--{name}", value)]
-        return [*pinned, str(self.program), *options]
+        return [*self.before, *pinned, str(self.program), *options]
 
     def run(self, arguments: dict[str, object], core: int | None) -> dict[str, Any]:
         """Runs to its end and returns its answer; raises where it could not do its work."""

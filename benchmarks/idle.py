@@ -7,14 +7,17 @@ Read next: `relays.py`.
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.generator import Generator
-from benchmarks.relays import Running
+from benchmarks.relays import ROOT, Running
 
 IDLE_S = 5.0  # over which CPU is measured
 SETTLE_S = 1.0  # from the last CONNACK until then
@@ -34,7 +37,10 @@ def sample(generator: Generator, relay: Running, load: dict[str, object], core: 
         if held.poll() is not None:
             raise RuntimeError("the generator did not hold its connections")
         told = drop(held.kill, relay, count) if relay.log else {}
+        if relay.place is not None:
+            told["judged_us"] = judged_us(relay)
     return {
+        "count": count,
         "kb": grown / count,
         "kernel_kb": max(0.0, slab / count / 2),  # the other half is the generator's
         "cpu": 100 * used / IDLE_S * 9000 / count,
@@ -63,6 +69,16 @@ def drop(kill: Callable[[], None], relay: Running, count: int) -> dict[str, floa
     took = time.monotonic() - started
     used = cpu_s(relay.pid) - used
     return {"lines_per_s": count / took, "line_us": 1e6 * used / count, "line_bytes": size / written}
+
+
+def judged_us(relay: Running) -> float:
+    """What judging and writing one of those lines costs that build by itself, microseconds."""
+    beside = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "benchmarks.closing", str(relay.log)]
+    ran = subprocess.run(
+        command, cwd=relay.place, env=beside, capture_output=True, text=True, timeout=DROP_LIMIT_S, check=True
+    )
+    return float(json.loads(ran.stdout)["us"])
 
 
 def slab_kb() -> int:

@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FD = 1 << 16, BATCH = 512, CONNECTING_AT_ONCE = 256, MAX_SAMPLES = 1 << 22, MAX_CONNECT = 64 };
+enum { MAX_FD = 1 << 16, BATCH = 512, CONNECTING_AT_ONCE = 256, MAX_SAMPLES = 1 << 22, MAX_CONNECT = 64, MAX_PIDS = 32 };
 enum role { FREE, LISTENER, CLIENT, BROKER, STDIN };
 enum state { DIALING, GREETING, READY };
 
@@ -46,7 +46,7 @@ static int clients[MAX_FD], client_count; /* descriptors of established clients,
 static int epfd, listener;
 static uint32_t next_name;
 static struct sockaddr_in relay_addr, broker_addr;
-static pid_t relay_pid;
+static pid_t relay_pids[MAX_PIDS]; /* 0 ends them */
 static const char *mode = "pingpong";
 static int wanted = 50, frame_size = 100, keep_alive = 60, rate, mixed, qos;
 static double seconds = 2.0, warmup = 0.3, setup_limit = 30.0;
@@ -55,7 +55,7 @@ static unsigned char *pattern;
 static size_t pattern_size;
 static unsigned char scratch[1 << 20];
 static int ready_clients, ready_brokers, connecting;
-static uint64_t done, bytes_taken, errors;
+static uint64_t done, bytes_taken, errors, skipped; /* skipped: due while their client still waited */
 static int measuring, running;
 static uint32_t *samples;
 static size_t sample_count;
@@ -83,10 +83,21 @@ static double own_cpu(void) {
 }
 
 static double relay_cpu(void) {
-    struct timespec t;
-    clockid_t clock;
-    if (!relay_pid || clock_getcpuclockid(relay_pid, &clock) || clock_gettime(clock, &t)) return 0.0;
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    double sum = 0.0;
+    for (pid_t *pid = relay_pids; *pid; pid++) {
+        struct timespec t;
+        clockid_t clock;
+        if (clock_getcpuclockid(*pid, &clock) || clock_gettime(clock, &t)) fail("process %d of the relay is gone", (int)*pid);
+        sum += (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    }
+    return sum;
+}
+
+static void parse_pids(char *list) {
+    int count = 0;
+    for (char *word = strtok(list, ","); word && count < MAX_PIDS - 1; word = strtok(NULL, ",")) {
+        if (atoi(word) > 0) relay_pids[count++] = atoi(word);
+    }
 }
 
 static void watch(int fd, uint32_t what, int op) {
@@ -344,6 +355,7 @@ static uint64_t paced(uint64_t next, uint64_t step) {
         int fd = clients[turn_of = (turn_of + 1) % client_count];
         if (is("pingpong")) {
             if (!conns[fd].waiting) publish(fd);
+            else if (measuring) skipped++;
         } else {
             conns[fd].sent_at = now;
             send_whole(fd, pingreq, sizeof pingreq);
@@ -394,9 +406,9 @@ static void measure(void) {
     qsort(samples, sample_count, sizeof *samples, ascending);
     printf("{\"mode\":\"%s\",\"conns\":%d,\"seconds\":%.3f,\"done\":%llu,\"bytes\":%llu,"
            "\"generator_cpu_s\":%.3f,\"relay_cpu_s\":%.4f,"
-           "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f}\n",
+           "\"skipped\":%llu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f}\n",
            mode, wanted, took, (unsigned long long)(done - done_before), (unsigned long long)(bytes_taken - bytes_before), own,
-           relay, quantile_us(0.5), quantile_us(0.99), quantile_us(0.999), quantile_us(1.0));
+           relay, (unsigned long long)skipped, quantile_us(0.5), quantile_us(0.99), quantile_us(0.999), quantile_us(1.0));
     fflush(stdout);
 }
 
@@ -432,7 +444,7 @@ static void parse(int argc, char **argv) {
         case 's': seconds = atof(optarg); break;
         case 'w': warmup = atof(optarg); break;
         case 'r': rate = atoi(optarg); break;
-        case 'p': relay_pid = atoi(optarg); break;
+        case 'p': parse_pids(optarg); break;
         case 'k': keep_alive = atoi(optarg); break;
         case 't': setup_limit = atof(optarg); break;
         case 'x': mixed = atoi(optarg); break;

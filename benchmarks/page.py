@@ -13,11 +13,18 @@ from typing import Any
 
 from benchmarks import scale
 from benchmarks.plot import write_plot
-from benchmarks.report import number
+from benchmarks.report import number, two_workers
 
 BUSY_LIMIT = 0.85
 SIZES = (9000, 100_000, 1_000_000)
 VERDICT = {True: "met", False: "**missed**", None: ""}
+BUILDS = {"kaproxy": "pure", "compiled": "compiled"}
+WITH_QUOTA = """One worker and two, each of which is given a small core: a quarter of one ({0[quota]}; the supervisor is
+paid out of the workers' shares), so that the load generator on the other core is not the limit. Both share the relays'
+core, and so its caches, which two cores of a bigger machine would not."""
+NO_QUOTA = """One worker and two. **There were no CPU quotas to be had on this machine** (which takes root and a cgroup
+hierarchy that may be written), so nobody was pinned, and the load generator shared the cores with the workers: that
+caps what two can reach, and the ratios say little; the CPU of all processes per operation says more."""
 
 
 def write_page(results: dict[str, Any], folder: Path) -> None:
@@ -35,11 +42,14 @@ def page(results: dict[str, Any]) -> str:
         machine=machine(results["machine"]),
         pairs=max((r["pairs"] for f in results["figures"] for r in f["ratios"].values()), default=0),
         table=main_table(results),
+        bars=bars(results),
+        scaling=scaling(results),
+        mitmproxy=results["machine"]["mitmproxy"],
+        most=f"{results['machine']['most_connections']:,}",
         others=others(results),
-        busy_limit=round(BUSY_LIMIT * 100),
         busy=busy(results),
         compiled=compiled(results),
-        cores=results["machine"]["cores"],
+        workers_on=WITH_QUOTA.format(results["machine"]) if results["machine"]["quota"] else NO_QUOTA,
         workers=workers(results),
         scale_build="pure" if build == "kaproxy" else build,
         publish_every=f"{scale.PUBLISH_EVERY_S:g}",
@@ -81,7 +91,47 @@ def unit_of(f: dict[str, Any]) -> str:
 
 def single(results: dict[str, Any]) -> list[dict[str, Any]]:
     """The figures of one worker, which are all but those of the workers' experiments."""
-    return [f for f in results["figures"] if not f["experiment"].startswith("workers")]
+    return [f for f in results["figures"] if not two_workers(f)]
+
+
+def bars(results: dict[str, Any]) -> str:
+    """Which bars each build meets, in sentences."""
+    return "\n".join(sentence(results, build) for build in BUILDS if judged(results, build))
+
+
+def judged(results: dict[str, Any], build: str) -> list[tuple[dict[str, Any], bool]]:
+    """Every figure with a bar that this build was held to, and whether it meets it."""
+    found = ((f, f["met"].get(f"{build}_2" if two_workers(f) else build)) for f in results["figures"])
+    return [(f, met) for f, met in found if met is not None]
+
+
+def sentence(results: dict[str, Any], build: str) -> str:
+    """One build's bars, those missed by name."""
+    known = judged(results, build)
+    missed = [named(f, build) for f, met in known if not met]
+    count = f"**{len(known) - len(missed)} of {len(known)}** bars"
+    head = f"- The {BUILDS[build]} build meets {count}" + ("; it misses:" if missed else ".")
+    return "\n".join([head, *(f"  - {name}" for name in missed)])
+
+
+def named(f: dict[str, Any], build: str) -> str:
+    """A figure that misses its bar, with what it came to and what was wanted."""
+    name = f"{build}_2" if two_workers(f) else build
+    own = not f["bar"].endswith(" x")
+    value = number(f["medians"][name] if own else f["ratios"][name]["median"])
+    return f"{f['title'].strip()}{', 2 workers' * two_workers(f)}: {value}, wanted {f['bar']}"
+
+
+def scaling(results: dict[str, Any]) -> str:
+    """Round trips over the number of connections: how many, and at what CPU each."""
+    sizes = [f"round_trips_{count}" for count in (1, 50, 1000, 4000)]
+    names = ("haproxy", "nginx", "kaproxy", "compiled")
+    rows = []
+    for size in sizes:
+        rate, cpu = (figure(results, size, key).get("medians", {}) for key in ("rate", "cpu"))
+        cells = (f"{number(rate[n])} ({number(cpu[n])})" if rate.get(n) else "" for n in names)
+        rows.append([f"{int(size.rsplit('_', 1)[1]):,}", *cells])
+    return table(["connections", "HAProxy", "nginx", "kaproxy, pure", "compiled"], rows)
 
 
 def main_table(results: dict[str, Any]) -> str:
@@ -127,7 +177,7 @@ def others(results: dict[str, Any]) -> str:
 
 
 def busy(results: dict[str, Any]) -> str:
-    """Where the generator was near its limit with a relay between."""
+    """Where the generator was near its limit with a relay between, in a sentence."""
     found = [
         f"{f['title'].strip()} ({name} {round(share * 100)} %)"
         for f in single(results)
@@ -135,7 +185,10 @@ def busy(results: dict[str, Any]) -> str:
         for name, share in f["generator_busy"].items()
         if name in ("haproxy", "nginx", "kaproxy", "compiled") and share > BUSY_LIMIT
     ]
-    return "; ".join(found) or "nowhere"
+    limit = f"over {round(BUSY_LIMIT * 100)} % of its core"
+    if not found:
+        return f"With a relay between, the generator was nowhere near its limit ({limit})."
+    return f"The generator was near its limit ({limit}), and may have held the relay back, here: {'; '.join(found)}."
 
 
 def compiled(results: dict[str, Any]) -> str:
@@ -150,16 +203,18 @@ def compiled(results: dict[str, Any]) -> str:
 
 
 def workers(results: dict[str, Any]) -> str:
-    """Two workers against one."""
-    rows = [
-        [
-            unit_of(f),
-            *(with_ratio(f, name) for name in ("kaproxy_1", "kaproxy_2", "compiled_1", "compiled_2")),
-        ]
-        for f in results["figures"]
-        if f["experiment"].startswith("workers")
-    ]
-    return table(["", "pure, 1 worker", "2 workers", "compiled, 1 worker", "2 workers"], rows)
+    """Two workers against one, both builds."""
+    rows = []
+    for f in results["figures"]:
+        if two_workers(f):
+            cells = (cell for build in BUILDS for cell in of_workers(f, build))
+            rows.append([unit_of(f), *cells, f["bar"]])
+    return table(["", "pure, 1 worker", "2 workers", "", "compiled, 1 worker", "2 workers", "", "bar"], rows)
+
+
+def of_workers(f: dict[str, Any], build: str) -> tuple[str, str, str]:
+    """One worker, two with their ratio to it, and the verdict."""
+    return with_ratio(f, f"{build}_1"), with_ratio(f, f"{build}_2"), VERDICT[f["met"].get(f"{build}_2")]
 
 
 def scale_table(cost: scale.Costs | None) -> str:
@@ -177,6 +232,7 @@ SCALE_ROWS: tuple[tuple[str, Callable[[scale.Need], str]], ...] = (
     ("cores, idle", lambda n: number(n.idle_cores)),
     ("cores, messages", lambda n: number(n.traffic_cores)),
     ("workers", lambda n: f"{n.workers} ({n.workers_for})"),
+    (f"machines of {scale.MACHINE_CORES} cores, one to spare", lambda n: str(n.machines)),
     ("everybody back after, s", lambda n: number(n.back_s)),
     ("memory, GB", lambda n: number(n.memory_gb)),
     ("the kernel's, GB", lambda n: number(n.kernel_gb)),

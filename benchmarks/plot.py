@@ -11,10 +11,14 @@ SHOWN = {
     "round_trips_1": "round trips, 1 connection",
     "round_trips_50": "round trips, 50",
     "round_trips_1000": "round trips, 1,000",
+    "round_trips_4000": "round trips, 4,000",
+    "round_trips_qos1_1": "round trips, QoS 1, 1",
     "round_trips_qos1_50": "round trips, QoS 1, 50",
+    "round_trips_qos1_1000": "round trips, QoS 1, 1,000",
     "stream_small": "streamed, 110 bytes",
     "stream_mixed": "streamed, mixed sizes",
     "stream_large": "streamed, 64 KB",
+    "stream_huge": "streamed, 1 MB",
     "churn": "connect and disconnect",
 }
 NAMES = {"nginx": "nginx stream", "kaproxy": "kaproxy", "compiled": "kaproxy, compiled"}

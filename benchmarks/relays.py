@@ -1,9 +1,9 @@
 """What stands between the clients and the broker in a sample: nothing, a peer, or kaproxy in one of its builds.
 
-Each is in front of one broker, started for one sample and ended after it, on one core (those with workers: on
-all). HAProxy: one thread, TCP mode, no log (or, in the variant, its TCP log line). nginx: one worker, stream
-module, no log. kaproxy: the full diagnosis on, its log to a file; `compiled` is the wheel that `.ci/compiled`
-builds, unpacked. mitmproxy and a plain relay of trio's streams are there for context.
+Each is in front of one broker, started for one sample and ended after it, on one core. HAProxy: one thread, TCP mode,
+no log (or, in the variant, its TCP log line). nginx: one worker, stream module, no log. kaproxy: the full diagnosis
+on, its log to a file; `compiled` is the wheel that `.ci/compiled` builds, unpacked; where it has several workers, each
+has a small core of its own (`quota.py`). mitmproxy and a plain relay of trio's streams are there for context.
 Read next: `experiments.py`.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -25,6 +26,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from benchmarks import quota
+
+WANTED_CONNECTIONS = 9000
+DESCRIPTORS_BESIDE = 800  # HAProxy's own among them, which it wants to have in advance
 START_LIMIT_S = 20.0
 END_LIMIT_S = 20.0
 LISTENING = "0A"  # the state column of /proc/net/tcp
@@ -32,7 +37,8 @@ LISTENING = "0A"  # the state column of /proc/net/tcp
 HAPROXY = """
 global
   nbthread 1
-  maxconn 9500
+  maxconn {most}
+  maxpipes 50
 defaults
   mode tcp
   timeout connect 10s
@@ -67,6 +73,12 @@ COMPILED = ROOT / "build/compiled/tree"
 MITMDUMP = ROOT / ".peers/mitmproxy/bin/mitmdump"
 
 
+def most_connections() -> int:
+    """How many connections descriptors allow one process to hold both legs of, at most what is wanted."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(WANTED_CONNECTIONS, (soft - DESCRIPTORS_BESIDE) // 2)
+
+
 @dataclass(frozen=True)
 class Running:
     """A relay ready for clients. `pid` 0: no relay, clients and broker meet directly."""
@@ -75,8 +87,10 @@ class Running:
     port: int
     broker_port: int
     pid: int
+    beside: tuple[int, ...] = ()  # other processes of it, whose CPU counts too
     log: Path | None = None  # where its lines about connections go, if it writes any
     line: bytes = b""  # what each line about a closed connection has in it
+    place: Path | None = None  # kaproxy only: the tree it runs from
 
     @property
     def rss_kb(self) -> int:
@@ -92,14 +106,17 @@ def direct(folder: Path, core: int | None) -> Iterator[Running]:
 
 
 @contextmanager
-def haproxy(folder: Path, core: int | None, log: bool = False) -> Iterator[Running]:
+def haproxy(folder: Path, core: int | None, log: bool = False, options: str = "") -> Iterator[Running]:
     """HAProxy in TCP mode with one thread."""
     port, broker_port = free_port(), free_port()
     config, output = folder / "haproxy.cfg", folder / "haproxy.log"
     line = "log stdout format raw daemon\n  option tcplog" if log else ""
-    config.write_text(HAPROXY.format(port=port, broker_port=broker_port, log=line))
+    text = HAPROXY.format(
+        port=port, broker_port=broker_port, most=most_connections() + 100, log=f"{line}\n  {options}"
+    )
+    config.write_text(text)
     with started(["haproxy", "-db", "-f", str(config)], core, port, output) as pid:
-        yield Running("haproxy", port, broker_port, pid, output if log else None, b" mqtt mqtt/broker ")
+        yield Running("haproxy", port, broker_port, pid, (), output if log else None, b" mqtt mqtt/broker ")
 
 
 @contextmanager
@@ -126,7 +143,20 @@ def kaproxy(folder: Path, core: int | None, build: str = "pure", workers: int = 
     place = COMPILED if build == "compiled" else ROOT
     with started(command, core, port, folder / "kaproxy.err", place) as pid:
         says_build(log, build)
-        yield Running("kaproxy", port, broker_port, pid, log, b'"connection.closed"')
+        beside = tuple(children(pid))
+        yield Running("kaproxy", port, broker_port, pid, beside, log, b'"connection.closed"', place)
+
+
+@contextmanager
+def small_cores(folder: Path, core: int | None, build: str, workers: int) -> Iterator[Running]:
+    """kaproxy whose every worker has a share of `core`, where there are quotas, and all cores where there are not."""
+    place = core if quota.kind() else None
+    with quota.awake(place), quota.limited(workers) as limit, kaproxy(folder, place, build, workers) as relay:
+        if workers == 1:
+            limit([relay.pid], ())
+        else:
+            limit(relay.beside, [relay.pid])
+        yield relay
 
 
 def says_build(log: Path, build: str) -> None:
@@ -173,14 +203,19 @@ RELAYS: dict[str, Relay] = {
     "nginx": nginx,
     "kaproxy": kaproxy,
     "compiled": partial(kaproxy, build="compiled"),
-    "kaproxy_1": kaproxy,  # the one worker that two are compared with
-    "compiled_1": partial(kaproxy, build="compiled"),
-    "kaproxy_2": partial(kaproxy, workers=2),
-    "compiled_2": partial(kaproxy, build="compiled", workers=2),
+    "kaproxy_1": partial(small_cores, build="pure", workers=1),
+    "compiled_1": partial(small_cores, build="compiled", workers=1),
+    "kaproxy_2": partial(small_cores, build="pure", workers=2),
+    "compiled_2": partial(small_cores, build="compiled", workers=2),
     "trio_streams": trio_streams,
     "mitmproxy": mitmproxy,
 }
-ON_ALL_CORES = frozenset({"kaproxy_1", "compiled_1", "kaproxy_2", "compiled_2"})
+SMALL_CORES = frozenset({"kaproxy_1", "compiled_1", "kaproxy_2", "compiled_2"})
+
+
+def on_all_cores(name: str) -> bool:
+    """Whether that relay takes what the scheduler gives it, and the generator beside it too."""
+    return name in SMALL_CORES and not quota.kind()
 
 
 def available() -> frozenset[str]:

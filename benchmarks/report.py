@@ -18,7 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from benchmarks import quota
 from benchmarks.experiments import Experiment, Figure, Sample
+from benchmarks.relays import MITMDUMP, most_connections
 
 Values: TypeAlias = dict[str, list[float]]
 
@@ -30,6 +32,7 @@ COMPARED = {
     "kaproxy_2": ("kaproxy_1",),
     "compiled_2": ("compiled_1",),
 }
+JUDGED = ("kaproxy", "compiled", "kaproxy_2", "compiled_2")
 
 
 def machine() -> dict[str, object]:
@@ -47,6 +50,9 @@ def machine() -> dict[str, object]:
         "mypyc": version("mypy"),
         "haproxy": said(["haproxy", "-v"]),
         "nginx": said(["nginx", "-v"]),
+        "mitmproxy": said([str(MITMDUMP), "--version"]),
+        "quota": quota.kind(),
+        "most_connections": most_connections(),
         "load_average_before": os.getloadavg()[0],
     }
 
@@ -83,7 +89,7 @@ def row(experiment: Experiment, figure: Figure, samples: dict[str, list[Sample]]
     if figure.added:
         values = added(values)
     medians = {name: statistics.median(v) for name, v in values.items() if v}
-    ratios = {name: spread(values, name) for name in COMPARED if spread(values, name)}
+    ratios = {n: spread(values, n) for n in COMPARED if figure.compared and spread(values, n)}
     return {
         "experiment": experiment.key,
         "figure": figure.key,
@@ -93,7 +99,7 @@ def row(experiment: Experiment, figure: Figure, samples: dict[str, list[Sample]]
         "ratios": ratios,
         "more_is_better": figure.more_is_better,
         "bar": bar(figure),
-        "met": {name: met(figure, ratios.get(name), medians.get(name)) for name in ("kaproxy", "compiled")},
+        "met": {n: met(figure, ratios.get(n), medians.get(n)) for n in JUDGED if n in samples},
         "generator_busy": {
             n: round(max(s["generator_busy"] for s in taken), 2) for n, taken in samples.items()
         },
@@ -125,13 +131,13 @@ def bar(figure: Figure) -> str:
     """The bar as it is read: a ratio, or kaproxy's own figure."""
     sign = ">=" if figure.more_is_better else "<="
     if figure.own_bar is not None:
-        return f"{sign} {figure.own_bar:g} {figure.unit}"
+        return f"{sign} {figure.own_bar:g} {figure.unit}".strip()
     return "" if figure.bar is None else f"{sign} {figure.bar:g} x"
 
 
 def met(figure: Figure, ratio: dict[str, float] | None, own: float | None) -> bool | None:
     """Whether the bar is met; None where there is none, or nothing to compare with."""
-    value = own if figure.own_bar is not None else ratio and ratio["median"]
+    value = own if figure.own_bar is not None else ratio["median"] if ratio else None
     limit = figure.own_bar if figure.own_bar is not None else figure.bar
     if value is None or limit is None:
         return None
@@ -151,12 +157,22 @@ def as_text(results: dict[str, Any]) -> str:
     lines = [["", "unit", *names, "kaproxy x", "compiled x", "bar"]]
     for figure in results["figures"]:
         known = {"haproxy": figure["medians"].get("haproxy_log"), **figure["medians"]}
+        ratios = figure["ratios"]
+        if two_workers(figure):
+            known = {name: known.get(f"{name}_2") for name in names}
+            ratios = {name: ratios.get(f"{name}_2", {}) for name in names}
         medians = (number(known.get(name)) for name in names)
-        ratios = (number(figure["ratios"].get(n, {}).get("median")) for n in ("kaproxy", "compiled"))
-        lines.append([figure["title"], figure["unit"], *medians, *ratios, figure["bar"]])
+        shown = (number(ratios.get(name, {}).get("median")) for name in ("kaproxy", "compiled"))
+        title = f"{figure['title']}{', 2 workers / 1' * two_workers(figure)}"
+        lines.append([title, figure["unit"], *medians, *shown, figure["bar"]])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     table = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([in_a_line(results["machine"]), f"took {results['took_s']:.0f} s", "", *table])
+
+
+def two_workers(figure: Mapping[str, Any]) -> bool:
+    """Whether a row is of the experiments with one worker and two."""
+    return bool(figure["experiment"].startswith("workers"))
 
 
 def in_a_line(facts: Mapping[str, object]) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 IDLE_COUNT = 9000  # connections the idle figures are for
 BUSY = 0.5  # of a core: what is left over is for reconnects and whatever else happens
 PUBLISH_EVERY_S = 10.0
+MACHINE_CORES = 8
+SPARE_MACHINES = 1  # that may fail, with the others still carrying all
 BACK_WITHIN_S = 60.0  # everybody is connected again after the broker has dropped all
 PORTS = 64511  # of one address towards one address and port of the broker: 1024 to 65535
 DESCRIPTORS_BESIDE = 64  # a worker's own: log, epoll, listeners, admin
@@ -40,6 +42,7 @@ class Need:
     traffic_cores: float
     workers: int
     workers_for: str  # what decides their number
+    machines: int  # of `MACHINE_CORES`, those to spare included
     back_s: float
     memory_gb: float
     kernel_gb: float
@@ -80,6 +83,7 @@ def need(connections: int, cost: Costs) -> Need:
         traffic_cores=traffic,
         workers=workers,
         workers_for="reconnecting" if for_storms > for_traffic else "traffic",
+        machines=math.ceil(workers / MACHINE_CORES) + SPARE_MACHINES,
         back_s=connections / cost.connects_per_s / workers,
         memory_gb=connections * cost.kb / 1e6,
         kernel_gb=connections * cost.kernel_kb / 1e6,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.experiments import EXPERIMENTS, Experiment
-from benchmarks.page import page
+from benchmarks.page import bars, page, scaling
 from benchmarks.relays import RELAYS
 from benchmarks.report import as_json, as_text
 from benchmarks.scale import Costs, costs, need
@@ -23,6 +23,9 @@ ON = {
     "mypyc": "2",
     "haproxy": "2.6",
     "nginx": "1.22",
+    "mitmproxy": "11",
+    "quota": "cgroup v2",
+    "most_connections": 9000,
     "load_average_before": 0.1,
 }
 COST = Costs(
@@ -109,6 +112,7 @@ def test_workers_are_for_traffic_or_for_reconnecting_whatever_takes_more() -> No
     many = need(1_000_000, COST)
     assert (many.idle_cores, many.traffic_cores) == (pytest.approx(5.0), pytest.approx(1.0))
     assert (many.workers, many.workers_for) == (12, "traffic")  # 6 cores, half of each kept free
+    assert many.machines == 3  # of 8 cores, one of them to spare
     slow = need(1_000_000, Costs(**{**vars(COST), "connects_per_s": 1000.0}))
     assert (slow.workers, slow.workers_for) == (17, "reconnecting")
     assert slow.back_s <= 60.0
@@ -120,3 +124,42 @@ def test_memory_addresses_and_descriptors_follow_from_the_connections() -> None:
     assert many.addresses == 2  # 64,511 ports each
     assert many.descriptors_each == 2 * 50_000 + 64
     assert many.drop_log_gb == pytest.approx(0.2)
+
+
+def test_two_workers_are_held_to_their_bar_and_the_page_says_which_bars_each_build_misses(
+    results: dict[str, Any],
+) -> None:
+    assert row_of(results, "workers_pingpong", "rate")["met"] == {"kaproxy_2": True, "compiled_2": True}
+    pure, compiled = bars(results).split("\n- ")
+    assert "The pure build meets" in pure
+    assert "round trips, 100-byte PUBLISH, 50 connections: 0.50, wanted >= 1 x" in pure
+    assert "50 connections" not in compiled
+    assert "added latency, 1,000 round trips/s, p50: 2.01, wanted <= 1 x" in compiled
+
+
+def test_a_figure_of_kaproxys_own_is_judged_without_a_ratio(results: dict[str, Any]) -> None:
+    row = row_of(results, "idle", "line_bytes")
+    assert row["ratios"] == {}
+    assert row["met"] == {"kaproxy": True, "compiled": True}
+    assert row["bar"] == "<= 2500 bytes"
+
+
+def test_the_page_says_where_no_quotas_were_to_be_had(results: dict[str, Any]) -> None:
+    assert "cgroup v2" in page(results)
+    without = {**results, "machine": {**ON, "quota": ""}}
+    assert "no CPU quotas to be had" in page(without)
+    assert "a quarter of one" not in page(without)
+
+
+def test_more_connections_stand_in_one_table(results: dict[str, Any]) -> None:
+    assert "| 4,000 | 150 (150) | 150 (150) | 75.0 (75.0) | 300 (300) |" in scaling(results)
+
+
+def test_every_measure_and_relay_that_is_wanted_is_there() -> None:
+    taken = {e.key: {*e.relays, *e.context} for e in EXPERIMENTS}
+    five = {"direct", "haproxy", "nginx", "trio_streams", "mitmproxy"}
+    for key in ("round_trips_50", "latency_low", "stream_small", "stream_large", "churn"):
+        assert taken[key] >= five | {"kaproxy", "compiled"}
+    wanted = {f"round_trips{qos}_{count}" for qos in ("", "_qos1") for count in (1, 50, 1000)}
+    wanted |= {"latency_half", "idle", "workers_pingpong", "workers_churn", "workers_stream"}
+    assert wanted <= set(taken)
