@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EXPECTED = os.environ.get("KAPROXY_EXPECTS_BUILD", PURE)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 HOOK = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]
-HOT = sorted(path for pattern in HOOK["include"] for path in ROOT.glob(pattern))
+LEFT_OUT = {ROOT / name for name in HOOK["exclude"]}
+HOT = sorted({path for pattern in HOOK["include"] for path in ROOT.glob(pattern)} - LEFT_OUT)
 
 
 def name_of(path: Path) -> str:
@@ -44,6 +45,10 @@ def test_no_other_module_is_machine_code() -> None:
     hot = {path.with_suffix("") for path in HOT}
     machine_code = {path.parent / path.name.split(".")[0] for path in (ROOT / "kaproxy").rglob("*.so")}
     assert machine_code == (hot if EXPECTED == COMPILED else set())
+
+
+def test_what_is_left_out_of_the_compiled_build_is_there() -> None:
+    assert all(path.is_file() for path in LEFT_OUT)
 
 
 def test_an_untouched_build_is_pure() -> None:

@@ -29,6 +29,8 @@ PASTS_KEPT = 16384
 #: Ages and idle times this close are the same: a hundredth, and at least this many seconds.
 ALIKE_FACTOR = 0.01
 ALIKE_S = 0.5
+#: Ages and idle times within this factor of one tell how many are alike by chance.
+NEAR_FACTOR = 1.25
 #: Shorter ages and idle times (s) are too common to mean anything.
 SHORTEST_AGE_S = 30.0
 SHORTEST_IDLE_S = 10.0
@@ -202,18 +204,26 @@ class Directory:
         """An established connection ended wordlessly."""
         self._deaths.append(death)
 
-    def same_age(self, death: Death) -> int:
-        """Earlier deaths at this one's age, of the same or other identifiers."""
+    def same_age(self, death: Death) -> tuple[int, int]:
+        """Earlier deaths at this one's age, of the same or other identifiers, and those at about that age."""
         if death.age_s < SHORTEST_AGE_S:
-            return 0
-        return sum(_alike(each.age_s, death.age_s) for each in self._apart(death))
-
-    def same_idle(self, death: Death) -> tuple[int, int]:
-        """Earlier deaths after this one's idle time, and how many Keep Alives those and this one had."""
-        if death.idle_s < SHORTEST_IDLE_S:
             return 0, 0
-        found = [each.keep_alive for each in self._apart(death) if _alike(each.idle_s, death.idle_s)]
-        return len(found), len({death.keep_alive, *found}) if found else 0
+        low, high = death.age_s / NEAR_FACTOR, death.age_s * NEAR_FACTOR
+        near = [each.age_s for each in self._apart(death) if low <= each.age_s <= high]
+        return sum(_alike(each, death.age_s) for each in near), len(near)
+
+    def same_idle(self, death: Death) -> tuple[int, int, int]:
+        """Earlier deaths after this one's idle time, how many Keep Alives with its own, and deaths after about that.
+
+        The last number tells how spread idle times are here: without it, how many are alike by chance is not known.
+        """
+        idle_s = death.idle_s
+        if idle_s < SHORTEST_IDLE_S:
+            return 0, 0, 0
+        low, high = idle_s / NEAR_FACTOR, idle_s * NEAR_FACTOR
+        near = [each for each in self._apart(death) if low <= each.idle_s <= high]
+        found = [each.keep_alive for each in near if _alike(each.idle_s, idle_s)]
+        return len(found), len({death.keep_alive, *found}) if found else 0, len(near)
 
     def _apart(self, death: Death) -> Iterator[Death]:
         """Deaths that did not come in the same second: what dies together says nothing by being alike."""

@@ -7,21 +7,21 @@ Read next: `tracker.py`, which makes them; `kaproxy/telemetry`, which writes the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import LegFacts, Origin, Side
+from kaproxy.connection.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Accepted:
     """A client's TCP connection was accepted."""
 
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Established:
     """CONNACK with success went to the client."""
 
@@ -38,7 +38,7 @@ class Established:
     connack_s: float  # from the complete CONNECT to the complete CONNACK
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class KeepAliveLate:
     """A gap longer than the Keep Alive that survived (3.1.2-20 is broken by the client)."""
 
@@ -51,7 +51,7 @@ class KeepAliveLate:
     suppressed: int = 0  # earlier ones of this connection not told because of the rate limit
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class KeepAliveMissed:
     """The Keep Alive has passed without a control packet from the client, which is still silent (3.1.2-20)."""
 
@@ -64,7 +64,7 @@ class KeepAliveMissed:
     suppressed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class KeepAliveOverdue:
     """The client's silence passed the limit and the connection still stands."""
 
@@ -79,7 +79,7 @@ class KeepAliveOverdue:
     broker_leg: LegFacts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PingUnanswered:
     """A PINGREQ has waited longer than the threshold for its PINGRESP."""
 
@@ -93,7 +93,7 @@ class PingUnanswered:
     broker_leg: LegFacts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PingSlow:
     """A PINGRESP came, later than the threshold."""
 
@@ -105,7 +105,7 @@ class PingSlow:
     suppressed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NotReading:
     """A peer does not take what is held for it: the other one is not read meanwhile."""
 
@@ -118,9 +118,9 @@ class NotReading:
     broker_leg: LegFacts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ClientIdContested:
-    """CONNECT with the client identifier of a connection that is still alive in this worker."""
+    """CONNECT with the client identifier of a connection that is still alive here, in whichever worker."""
 
     origin: Origin
     client_id: str
@@ -132,7 +132,7 @@ class ClientIdContested:
     suppressed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class KeepAliveRisky:
     """At CONNACK: the Keep Alive agreed on cannot protect this connection. `reason`: see `watch.RISKS`."""
 
@@ -143,7 +143,7 @@ class KeepAliveRisky:
     limit_s: float | None  # what it collides with, where that is a number
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ProxyLagging:
     """The worker's own loop was late: what it says of others in that time is worth less."""
 
@@ -152,7 +152,7 @@ class ProxyLagging:
     suppressed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ObserverFailed:
     """The observation of a connection failed; its bytes go on."""
 
@@ -160,14 +160,14 @@ class ObserverFailed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Closed:
     """The connection is over. Exactly one per accepted connection."""
 
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LookSooner:
     """Nothing to tell: asks whoever drives the tracker for `next_look` again, as it has come nearer."""
 

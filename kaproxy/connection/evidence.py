@@ -8,12 +8,13 @@ Read next: `tracker.py`, which gathers it; `kaproxy/diagnosis`, which judges it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction, RelayFacts
+from kaproxy.connection.records import record
+
+_NO_LEG, _NO_RELAY = LegFacts(), RelayFacts()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Sighting:
     """A control packet and how long before the first ending it was complete."""
 
@@ -21,7 +22,7 @@ class Sighting:
     ago_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Late:
     """The first complete control packet from a peer after the other leg's first ending."""
 
@@ -29,7 +30,7 @@ class Late:
     after_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PartialPacket:
     """A control packet that was incomplete when the connection ended; `size` None: length not yet known."""
 
@@ -38,7 +39,7 @@ class PartialPacket:
     seen: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Rival:
     """The other connection of a takeover. `gap_s`: from the newer CONNECT to the older one's first ending."""
 
@@ -51,7 +52,7 @@ class Rival:
     will_present: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Neighbours:
     """What other connections, of all workers, tell of this one's ending. An ending is wordless without DISCONNECT."""
 
@@ -63,9 +64,11 @@ class Neighbours:
     same_idle_keep_alives: int = 0  # how many different Keep Alives those and this one had
     connects_1m: int = 1  # CONNECTs with this client identifier within a minute, this one's the last of them
     previous_ended_s: float | None = None  # from the last ending of that identifier to this CONNECT
+    near_age: int = 0  # wordless endings at 0.8 to 1.25 times this age, `same_age` among them
+    near_idle: int = 0  # wordless endings after 0.8 to 1.25 times this idle time, `same_idle` among them
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Frame:
     """One entry of the flight recorder: a control packet, or a run of equal QoS 0 PUBLISH at one instant."""
 
@@ -77,7 +80,7 @@ class Frame:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Unreadable:
     """Where and why a direction stopped being understood."""
 
@@ -88,7 +91,7 @@ class Unreadable:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Evidence:
     """Facts of one connection, from accept to its first ending and the look after it."""
 
@@ -141,8 +144,8 @@ class Evidence:
     late_from_client: Late | None = None
     late_from_broker: Late | None = None
     # legs
-    client_leg: LegFacts = field(default_factory=LegFacts)
-    broker_leg: LegFacts = field(default_factory=LegFacts)
+    client_leg: LegFacts = _NO_LEG
+    broker_leg: LegFacts = _NO_LEG
     # counts
     packets_from_client: int = 0
     packets_from_broker: int = 0
@@ -163,7 +166,7 @@ class Evidence:
     oddities: tuple[str, ...] = ()
     observer_error: str | None = None
     # proxy
-    relay: RelayFacts = field(default_factory=RelayFacts)
+    relay: RelayFacts = _NO_RELAY
     # story
     history: str = ""
     frames: tuple[Frame, ...] = ()

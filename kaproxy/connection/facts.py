@@ -7,8 +7,9 @@ Read next: `evidence.py`, which collects them into one record per connection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from kaproxy.connection.records import record
 
 
 class Side(StrEnum):
@@ -55,7 +56,7 @@ class ProxyAction(StrEnum):
     ERROR = "error"  # a fault of the proxy's own
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LegFacts:
     """What is known of one leg when the connection is judged.
 
@@ -84,7 +85,7 @@ class LegFacts:
     stalled_now: bool = False  # was it not taking bytes at the first ending
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RelayFacts:
     """What the proxy measured of itself during the connection, in seconds."""
 
@@ -93,7 +94,7 @@ class RelayFacts:
     lag_recent_s: float = 0.0  # the same since the last silence or the oldest open PINGREQ began
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Origin:
     """Who is connected to whom, known at accept."""
 

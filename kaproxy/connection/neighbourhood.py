@@ -23,12 +23,32 @@ WAIT_S = 1.0
 NEWS_S = 0.25
 #: "The same second" reaches this far (s) to both sides.
 _HALF_S = 0.5
+#: What ends so near (s) to a peer's timer may be its doing.
+_NEAR_S = 0.5
 
 
 def wordless(scene: Evidence, side: Side) -> bool:
     """Did that side end an established connection without saying why?"""
     closed = scene.close_how in (Ending.FIN, Ending.RST)
     return closed and scene.closed_by == side and scene.phase is Phase.ESTABLISHED
+
+
+def unexplained_idle(scene: Evidence) -> float:
+    """How long nothing had passed (s); 0 where a timer of the peers is as good a reason: the Keep Alive, or its expiry.
+
+    All clients of one Keep Alive that expire die at one idle time, and whoever dies near it by chance is no sign of
+    a box.
+    """
+    idle_s, keep_alive = scene.idle_s or 0.0, scene.effective_keep_alive or 0
+    return 0.0 if _in_the_window(scene) or abs(idle_s - keep_alive) <= _NEAR_S else idle_s
+
+
+def _in_the_window(scene: Evidence) -> bool:
+    """May the broker have ended it because the Keep Alive was over?"""
+    silent_s, low, high = scene.silence_counted_s, scene.limit_low_s, scene.limit_high_s
+    if silent_s is None or low is None or high is None or not wordless(scene, Side.BROKER):
+        return False
+    return low - _NEAR_S <= silent_s <= high + _NEAR_S
 
 
 def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
@@ -45,13 +65,20 @@ def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
         if directory.exchange is not None:
             directory.exchange.ended(scene, now, None)
         return scene
-    death = Death(now, scene.duration_s, scene.idle_s or 0.0, scene.keep_alive or 0)
-    same_age = directory.same_age(death)
-    same_idle, keep_alives = directory.same_idle(death)
+    death = Death(now, scene.duration_s, unexplained_idle(scene), scene.keep_alive or 0)
+    same_age, near_age = directory.same_age(death)
+    same_idle, keep_alives, near_idle = directory.same_idle(death)
     directory.note_death(death)
     if directory.exchange is not None:
         directory.exchange.ended(scene, now, death[1:])
-    found = Neighbours(live=live, same_age=same_age, same_idle=same_idle, same_idle_keep_alives=keep_alives)
+    found = Neighbours(
+        live=live,
+        same_age=same_age,
+        same_idle=same_idle,
+        same_idle_keep_alives=keep_alives,
+        near_age=near_age,
+        near_idle=near_idle,
+    )
     return replace(scene, neighbours=found)
 
 

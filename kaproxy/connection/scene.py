@@ -8,7 +8,6 @@ Read next: `evidence.py` for the meaning of each field, `kaproxy/diagnosis` for 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kaproxy.connection import neighbourhood
@@ -61,27 +60,29 @@ def complete(
     assert ended_at is not None
     late = tracker.late or {}
     up, down = tracker.up, tracker.down
-    return replace(
-        scene,
-        client_leg=client_leg,
-        broker_leg=broker_leg,
-        relay=relay,
-        late_from_client=scene.late_from_client or late.get(Side.CLIENT),
-        late_from_broker=late.get(Side.BROKER),
-        packets_from_client=up.packets,
-        packets_from_broker=down.packets,
-        bytes_from_client=up.bytes,
-        bytes_from_broker=down.bytes,
-        taken_over_by=_taken_over_by(tracker, ended_at),
-        took_over=_took_over(tracker),
-        neighbours=neighbourhood.known_by(now, tracker, scene, ended_at, directory),
-        closed_within_1s=neighbourhood.ended_around(ended_at, directory),
-        unreadable=up.unreadable() or down.unreadable(),
-        oddities=up.decoder.oddities + down.decoder.oddities,
-        observer_error=tracker.observer_error,
-        history=tracker.history,
-        frames=tracker.recorder.frames(ended_at),
-    )
+    later: Facts = {
+        "client_leg": client_leg,
+        "broker_leg": broker_leg,
+        "relay": relay,
+        "late_from_client": scene.late_from_client or late.get(Side.CLIENT),
+        "late_from_broker": late.get(Side.BROKER),
+        "packets_from_client": up.packets,
+        "packets_from_broker": down.packets,
+        "bytes_from_client": up.bytes,
+        "bytes_from_broker": down.bytes,
+        "taken_over_by": _taken_over_by(tracker, ended_at),
+        "took_over": _took_over(tracker),
+        "neighbours": neighbourhood.known_by(now, tracker, scene, ended_at, directory),
+        "closed_within_1s": neighbourhood.ended_around(ended_at, directory),
+        "unreadable": up.unreadable() or down.unreadable(),
+        "oddities": up.decoder.oddities + down.decoder.oddities,
+        "observer_error": tracker.observer_error,
+        "history": tracker.history,
+        "frames": tracker.recorder.frames(ended_at),
+    }
+    for name, value in later.items():  # in place: nobody else has the scene yet, and it is large
+        setattr(scene, name, value)
+    return scene
 
 
 def _who_and_how(tracker: ConnectionTracker) -> tuple[str, str]:

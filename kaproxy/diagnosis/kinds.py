@@ -33,6 +33,7 @@ def _shown(value: object) -> str:
 
 
 _SHOWN = 80
+_ORDINARY = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Kind:
     read: Callable[[str, object], Any]
 
 
-def _as_it_is(value: object) -> object:
+def as_it_is(value: object) -> object:
+    """Nothing to be done to write it."""
     return value
 
 
@@ -103,11 +105,12 @@ def _read_frames(field: str, value: object) -> tuple[Frame, ...]:
 
 
 def _seconds(value: float) -> float:
-    return round(value, 6)
+    # rounding to a whole number costs a fifth of rounding to decimals; beyond that range, or nan, nobody hurries
+    return round(value * 1e6) / 1e6 if -_ORDINARY < value < _ORDINARY else round(value, 6)
 
 
 def _millis(value: float) -> float:
-    return round(value, 3)
+    return round(value * 1e3) / 1e3 if -_ORDINARY < value < _ORDINARY else round(value, 3)
 
 
 def _texts(value: tuple[str, ...]) -> list[str]:
@@ -118,11 +121,11 @@ def _packed(value: tuple[Frame, ...]) -> list[str]:
     return [frames.pack(frame) for frame in value]
 
 
-TEXT = Kind(_as_it_is, _read_text)
-WHOLE = Kind(_as_it_is, _read_whole)
+TEXT = Kind(as_it_is, _read_text)
+WHOLE = Kind(as_it_is, _read_whole)
 SECONDS = Kind(_seconds, _read_number)
 MILLIS = Kind(_millis, _read_number)
-FLAG = Kind(_as_it_is, _read_flag)
+FLAG = Kind(as_it_is, _read_flag)
 TIME = Kind(_write_time, _read_time)
 TEXTS = Kind(_texts, _read_texts)
 FRAMES = Kind(_packed, _read_frames)
@@ -136,7 +139,7 @@ def one_of(*allowed: str) -> Kind:
             raise RecordError(field, value, ", ".join(allowed))
         return str(value)
 
-    return Kind(_as_it_is, read)
+    return Kind(as_it_is, read)
 
 
 def member_of(words: type[StrEnum]) -> Kind:

@@ -8,9 +8,10 @@ Read next: `record.py`, which puts the groups together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, TypeAlias
+from operator import attrgetter
+from typing import Any, Self, TypeAlias
 
 from kaproxy.connection.evidence import Late, Neighbours, PartialPacket, Rival, Sighting, Unreadable
 from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction
@@ -26,13 +27,15 @@ from kaproxy.diagnosis.kinds import (
     WHOLE,
     Kind,
     RecordError,
+    as_it_is,
     member_of,
     one_of,
 )
 
-Group: TypeAlias = tuple[tuple[str, Kind], ...]
+Fields: TypeAlias = tuple[tuple[str, Kind], ...]
 
 _PEER = one_of("client", "broker")
+_NOTHING = object()
 
 
 #: Fields that are left out at these values, which are their defaults: nothing happened that they could tell of.
@@ -49,6 +52,8 @@ USUAL: dict[str, object] = {
     "same_age": 0,
     "same_idle": 0,
     "same_idle_keep_alives": 0,
+    "near_age": 0,
+    "near_idle": 0,
     "connects_1m": 1,
     "oddities": (),
     "stalled_s": 0.0,
@@ -56,15 +61,27 @@ USUAL: dict[str, object] = {
 }
 
 
+class Group(tuple[tuple[str, Kind], ...]):
+    """Fields that stand together, with what writing them takes at hand: it is done for every connection."""
+
+    def __new__(cls, fields_of_group: Fields) -> Self:
+        """The fields in their order."""
+        return super().__new__(cls, fields_of_group)
+
+    def __init__(self, fields_of_group: Fields) -> None:
+        names = [name for name, _ in fields_of_group]
+        self.values: Callable[[object], tuple[Any, ...]] = attrgetter(*names, names[0])  # never a lone one
+        self.plan = [(name, kind.write, USUAL.get(name, _NOTHING)) for name, kind in fields_of_group]
+
+
 def put(record: dict[str, object], source: object, group: Group) -> None:
     """Write a group's fields of `source` into the record."""
-    for name, kind in group:
-        value = getattr(source, name)
-        if value is not None and (name not in USUAL or value != USUAL[name]):
-            record[name] = kind.write(value)
+    for (name, write, usual), value in zip(group.plan, group.values(source), strict=False):
+        if value is not None and (usual is _NOTHING or value != usual):
+            record[name] = value if write is as_it_is else write(value)
 
 
-def take(record: Mapping[str, object], group: Group, where: str = "") -> dict[str, Any]:
+def take(record: Mapping[str, object], group: Fields, where: str = "") -> dict[str, Any]:
     """Read a group's fields that are in the record; `where` goes before their names in errors."""
     return {
         name: kind.read(where + name, value)
@@ -73,8 +90,9 @@ def take(record: Mapping[str, object], group: Group, where: str = "") -> dict[st
     }
 
 
-def _part(made: type[Any], group: Group) -> Kind:
+def _part(made: type[Any], of: Fields) -> Kind:
     """A table inside the record, read as `made`."""
+    group = Group(of)
     needed = [each.name for each in fields(made) if each.default is MISSING]
 
     def write(value: object) -> dict[str, object]:
@@ -101,7 +119,7 @@ _MAY_BE_NONE = frozenset({"size"})
 ZEROS = ("unsent", "unacked", "retransmits", "backoff")
 
 
-def _without_zeros(made: type[Any], group: Group) -> Kind:
+def _without_zeros(made: type[Any], group: Fields) -> Kind:
     """A leg: the kernel's zeros are left out, and put back where it was asked."""
     whole = _part(made, group)
 
@@ -148,6 +166,8 @@ _NEIGHBOURS = _part(
         ("same_idle_keep_alives", WHOLE),
         ("connects_1m", WHOLE),
         ("previous_ended_s", SECONDS),
+        ("near_age", WHOLE),
+        ("near_idle", WHOLE),
     ),
 )
 _LEG = _without_zeros(
@@ -172,83 +192,93 @@ _UNREADABLE = _part(
     (("side", _PEER), ("what", TEXT), ("packet", TEXT), ("offset", WHOLE), ("detail", TEXT)),
 )
 
-ORIGIN: Group = (
-    ("conn_id", TEXT),
-    ("listener", TEXT),
-    ("client_addr", TEXT),
-    ("client_port", WHOLE),
-    ("broker_addr", TEXT),
-    ("transport", TEXT),
-    ("opened_at", TIME),
+ORIGIN = Group(
+    (
+        ("conn_id", TEXT),
+        ("listener", TEXT),
+        ("client_addr", TEXT),
+        ("client_port", WHOLE),
+        ("broker_addr", TEXT),
+        ("transport", TEXT),
+        ("opened_at", TIME),
+    )
 )
-WHO: Group = (("client_id", TEXT), ("protocol_version", TEXT))
-FACTS: Group = (
-    ("duration_s", SECONDS),
-    ("phase", member_of(Phase)),
-    ("closed_by", one_of("client", "broker", "proxy", "unknown")),
-    ("close_how", one_of("disconnect", *Ending, "tls_alert")),
+WHO = Group((("client_id", TEXT), ("protocol_version", TEXT)))
+FACTS = Group(
+    (
+        ("duration_s", SECONDS),
+        ("phase", member_of(Phase)),
+        ("closed_by", one_of("client", "broker", "proxy", "unknown")),
+        ("close_how", one_of("disconnect", *Ending, "tls_alert")),
+    )
 )
-STATED: Group = (
-    ("connack_code", WHOLE),
-    ("disconnect_from_client", WHOLE),
-    ("disconnect_from_broker", WHOLE),
-    ("first_disconnect", _PEER),
-    ("proxy_action", member_of(ProxyAction)),
-    ("proxy_detail", TEXT),
+STATED = Group(
+    (
+        ("connack_code", WHOLE),
+        ("disconnect_from_client", WHOLE),
+        ("disconnect_from_broker", WHOLE),
+        ("first_disconnect", _PEER),
+        ("proxy_action", member_of(ProxyAction)),
+        ("proxy_detail", TEXT),
+    )
 )
-MEASURED: Group = (
-    ("keep_alive", WHOLE),
-    ("effective_keep_alive", WHOLE),
-    ("limit_low_s", SECONDS),
-    ("limit_high_s", SECONDS),
-    ("broker_profile", TEXT),
-    ("counts", one_of(*Counts)),
-    ("silence_s", SECONDS),
-    ("silence_bytes_s", SECONDS),
-    ("silence_counted_s", SECONDS),
-    ("margin_min_s", SECONDS),
-    ("gap_max_s", SECONDS),
-    ("late_gaps", WHOLE),
-    ("idle_s", SECONDS),
-    ("path_idle_limit_s", SECONDS),
-    ("downlink_idle_s", SECONDS),
-    ("downlink_in_silence", WHOLE),
-    ("downlink_gap_s", SECONDS),
-    ("pingreqs", WHOLE),
-    ("pingresps", WHOLE),
-    ("pings_open", WHOLE),
-    ("ping_wait_s", SECONDS),
-    ("ping_rtt_last_ms", MILLIS),
-    ("ping_rtt_max_ms", MILLIS),
-    ("ping_ago_s", SECONDS),
-    ("last_from_client", _SIGHTING),
-    ("last_from_broker", _SIGHTING),
-    ("partial_from_client", _PARTIAL),
-    ("partial_from_broker", _PARTIAL),
-    ("late_from_client", _LATE),
-    ("late_from_broker", _LATE),
-    ("client_leg", _LEG),
-    ("broker_leg", _LEG),
-    ("packets_from_client", WHOLE),
-    ("packets_from_broker", WHOLE),
-    ("bytes_from_client", WHOLE),
-    ("bytes_from_broker", WHOLE),
-    ("inflight_from_client", WHOLE),
-    ("inflight_from_broker", WHOLE),
-    ("will_present", FLAG),
-    ("session_present", FLAG),
-    ("clean_start", FLAG),
-    ("taken_over_by", _RIVAL),
-    ("took_over", _RIVAL),
-    ("neighbours", _NEIGHBOURS),
-    ("closed_within_1s", WHOLE),
+MEASURED = Group(
+    (
+        ("keep_alive", WHOLE),
+        ("effective_keep_alive", WHOLE),
+        ("limit_low_s", SECONDS),
+        ("limit_high_s", SECONDS),
+        ("broker_profile", TEXT),
+        ("counts", one_of(*Counts)),
+        ("silence_s", SECONDS),
+        ("silence_bytes_s", SECONDS),
+        ("silence_counted_s", SECONDS),
+        ("margin_min_s", SECONDS),
+        ("gap_max_s", SECONDS),
+        ("late_gaps", WHOLE),
+        ("idle_s", SECONDS),
+        ("path_idle_limit_s", SECONDS),
+        ("downlink_idle_s", SECONDS),
+        ("downlink_in_silence", WHOLE),
+        ("downlink_gap_s", SECONDS),
+        ("pingreqs", WHOLE),
+        ("pingresps", WHOLE),
+        ("pings_open", WHOLE),
+        ("ping_wait_s", SECONDS),
+        ("ping_rtt_last_ms", MILLIS),
+        ("ping_rtt_max_ms", MILLIS),
+        ("ping_ago_s", SECONDS),
+        ("last_from_client", _SIGHTING),
+        ("last_from_broker", _SIGHTING),
+        ("partial_from_client", _PARTIAL),
+        ("partial_from_broker", _PARTIAL),
+        ("late_from_client", _LATE),
+        ("late_from_broker", _LATE),
+        ("client_leg", _LEG),
+        ("broker_leg", _LEG),
+        ("packets_from_client", WHOLE),
+        ("packets_from_broker", WHOLE),
+        ("bytes_from_client", WHOLE),
+        ("bytes_from_broker", WHOLE),
+        ("inflight_from_client", WHOLE),
+        ("inflight_from_broker", WHOLE),
+        ("will_present", FLAG),
+        ("session_present", FLAG),
+        ("clean_start", FLAG),
+        ("taken_over_by", _RIVAL),
+        ("took_over", _RIVAL),
+        ("neighbours", _NEIGHBOURS),
+        ("closed_within_1s", WHOLE),
+    )
 )
-STORY: Group = (
-    ("unreadable", _UNREADABLE),
-    ("oddities", TEXTS),
-    ("observer_error", TEXT),
-    ("history", TEXT),
-    ("frames", FRAMES),
+STORY = Group(
+    (
+        ("unreadable", _UNREADABLE),
+        ("oddities", TEXTS),
+        ("observer_error", TEXT),
+        ("history", TEXT),
+        ("frames", FRAMES),
+    )
 )
 
 #: Fields beyond those of the design's closing line, each needed to judge the line again, and why.

@@ -7,8 +7,9 @@ Read next: `causes.py` for what each cause means, `rules/__init__.py` for how on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from kaproxy.connection.records import record
 
 
 class Cause(StrEnum):
@@ -89,7 +90,7 @@ def weaker(one: Confidence, other: Confidence) -> Confidence:
     return one if one.rank <= other.rank else other
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RuledOut:
     """A look-alike the evidence speaks against: a cause, or `cause/root`, and the fact that beats it."""
 
@@ -97,7 +98,7 @@ class RuledOut:
     because: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Verdict:
     """What is said of one ended connection, fit for the closing line."""
 
@@ -112,7 +113,7 @@ class Verdict:
     would_settle: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Finding:
     """What a rule found, before it is put into sentences.
 

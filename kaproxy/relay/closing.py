@@ -153,11 +153,12 @@ def _let_go(pair: Pair, now: float) -> None:
     for leg in (pair.client, pair.broker):
         if not pair.witness.closed:
             leg.look()
-        with suppress(OSError):
+        with suppress(Exception):  # whatever is wrong with it, it is let go
             if leg.open and leg.due is Due.RST:
                 tcp_info.reset_on_close(leg.sock)
             elif leg.open and not leg.connecting and leg.ending is None:
                 leg.drain()
+        with suppress(Exception):
             pair.close(leg, now)
     pair.poller.leave()
 

@@ -10,6 +10,7 @@ import errno
 import ipaddress
 import math
 import os
+import select
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -92,6 +93,7 @@ class Dial:
             self.deadline = now + (self.over - now) / len(self._left)
             family, address = self._left.popleft()
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             code = sock.connect_ex(address)
             if code in (0, errno.EINPROGRESS):
                 return sock
@@ -144,9 +146,9 @@ def go_on(pair: Pair, now: float) -> None:
     pair.client.due = Due.NOTHING
 
 
-def progress(pair: Pair, now: float) -> None:
-    """The poller woke us for a connect under way."""
-    connected, error = outcome(pair.broker.sock)
+def progress(pair: Pair, mask: int, now: float) -> None:
+    """The poller woke us for a connect under way; writable and nothing else is a success without asking."""
+    connected, error = (True, None) if mask == select.EPOLLOUT else outcome(pair.broker.sock)
     if connected:
         _connected(pair, error, now)
     elif error is not None and pair.dial is not None:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from kaproxy.relay.pair import Pair
 
 CHUNK = 65536
-"""Most bytes read at once, and most held while the broker is dialed."""
+"""Most bytes read at once from a peer that does not send more, and most held while the broker is dialed."""
+LONG_CHUNK = 262144
+"""Most read at once, and then held, after a read that was full: the copies cost less than the calls."""
 LAST_WORDS = 8 << 20
 """Most bytes held of a peer that is gone, so that its last bytes and its ending are seen before the other
 peer takes them. The kernel held them until then, so this is no new memory."""
@@ -64,6 +66,7 @@ class Leg:
         "other",
         "pair",
         "reading",  # this peer's direction has not ended
+        "room",  # most bytes the next read takes
         "shut",  # our FIN went out to this peer
         "side",
         "snapshot",  # what the kernel said at the first ending, or at the last suspicion before it
@@ -75,6 +78,8 @@ class Leg:
         "writing",  # this peer can still be sent bytes
     )
 
+    __deletable__ = ("other", "pair")  # or the compiled class would not let go of them
+
     sock: socket.socket
     other: Leg
     pair: Pair
@@ -85,6 +90,7 @@ class Leg:
         self.open = self.connecting = self.reading = self.writing = False
         self.hung_up = self.unmaskable = self.shut = self.through = False
         self.mask = UNREGISTERED
+        self.room = CHUNK
         self.due = Due.NOTHING
         self.held: bytearray | None = None
         self.held_at = self.stalled_s = 0.0
@@ -101,7 +107,7 @@ class Leg:
     def relay(self, now: float) -> None:
         """Read a chunk, show it, send the same bytes on. Only while `through`."""
         try:
-            data = self.sock.recv(CHUNK)
+            data = self.sock.recv(self.room)
         except OSError as error:
             self.pair.read_failed(self, error, now)
             return
@@ -121,6 +127,10 @@ class Leg:
             return
         if sent != len(data):
             self.pair.not_taken(self.other, data, sent, now)
+        elif sent >= CHUNK:
+            self.room = LONG_CHUNK
+        elif self.room != CHUNK:
+            self.room = CHUNK
 
     def hold(self, data: bytes, sent: int, now: float) -> None:
         """Keep what this peer did not take of `data` until it does."""

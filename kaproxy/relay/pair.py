@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 STALL_LOOK_S = 1.0
 """How often the tracker is told of a peer for which bytes are held."""
+LOOKS_PER_S = 8
+"""Moments of a second on which looks fall that are far away, so that those of many connections come together."""
+FAR_S = 2.0
 READS = 16
 """Chunks read of a leg that hung up before others get their turn."""
 
@@ -81,10 +84,10 @@ class Pair:
 
     def start(self, client: socket.socket, addresses: tuple[Address, ...], now: float) -> None:
         """The client's connection was accepted: dial the broker at once."""
-        self.attach(self.client, client)
+        self.attach(self.client, client)  # the listener's TCP_NODELAY is this socket's too (tcp(7))
         self.client.reading = self.client.writing = True
         self.dial = Dial(addresses, now, self.poller.timing.dial_timeout_s)
-        self.look_at = self.witness.next_look(now)
+        self.look_at = _together(self.witness.next_look(now), now)
         dialing.go_on(self, now)
         self.settle(now)
 
@@ -92,12 +95,11 @@ class Pair:
         """Give a leg its socket and the poller the leg."""
         leg.sock, leg.open = sock, True
         self.poller.add(leg)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def stir(self, leg: Leg, mask: int, now: float) -> None:
         """The poller has something for a leg that is not simply relaying."""
         if leg.connecting:
-            dialing.progress(self, now)
+            dialing.progress(self, mask, now)
         elif leg.open:
             if mask & select.EPOLLOUT and leg.held is not None and leg.writing:
                 self.flush(leg, now)
@@ -130,7 +132,7 @@ class Pair:
     def told(self, events: Sequence[Event], now: float) -> None:
         """The tracker has something to tell, so that its next deadline may have changed too."""
         self.witness.emit(events)
-        when = self.witness.next_look(now)
+        when = _together(self.witness.next_look(now), now)
         if when < self.look_at:
             self.look_at = when
             self.poller.schedule(self, when)
@@ -300,7 +302,7 @@ class Pair:
             client, broker = self.client.remember(now), self.broker.remember(now)
             self.witness.emit([with_legs(event, client, broker) for event in events])
         # never at once again: a tracker that stays at its deadline must not keep the timer busy
-        self.look_at = max(self.witness.next_look(now), now + 0.01)
+        self.look_at = max(_together(self.witness.next_look(now), now), now + 0.01)
         if self.client.stalled_from != math.inf or self.broker.stalled_from != math.inf:
             self.look_at = min(self.look_at, now + STALL_LOOK_S)
 
@@ -362,3 +364,8 @@ class Pair:
         if self.first_at is None:
             return min(when, self.look_at)
         return min(when, self.probe_at, closing.deadline(self))
+
+
+def _together(when: float, now: float) -> float:
+    """A little before `when` where that is far away: waking costs more than looking, also for nothing yet."""
+    return math.floor(when * LOOKS_PER_S) / LOOKS_PER_S if FAR_S < when - now < math.inf else when

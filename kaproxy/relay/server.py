@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import math
-import secrets
+import os
+import random
 import socket
 import time
 from collections.abc import Sequence
@@ -65,6 +66,7 @@ class Relay:
         self._reserve: Reserve | None = None
         self._accepting: trio.Nursery | None = None
         self._lent: dict[socket.socket, trio.CancelScope] = {}
+        self._ids = random.Random(os.urandom(32))  # one seed a process: names, not secrets, and no call each
         self._make_tracker = make_tracker
         self._on_event = on_event
         self._upstream = Upstream(*config.upstream, config.resolve_interval_s)
@@ -188,7 +190,7 @@ class Relay:
         sock, (client_addr, client_port), refusal = arrival
         now = time.monotonic()
         origin = Origin(
-            conn_id=secrets.token_hex(8),
+            conn_id=f"{self._ids.getrandbits(64):016x}",
             listener=self.config.listener,
             client_addr=client_addr,
             client_port=client_port,

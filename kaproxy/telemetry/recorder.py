@@ -16,7 +16,7 @@ from kaproxy.connection.events import Accepted, Closed, Established, Event, Look
 from kaproxy.connection.evidence import Evidence
 from kaproxy.diagnosis import Verdict, diagnose
 from kaproxy.diagnosis.record import put_relay, to_record
-from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, WHO, put
+from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, WHO, Group, put
 from kaproxy.diagnosis.verdict import CLEAN_CAUSES, Cause, Confidence, Owner
 from kaproxy.telemetry.log import Log
 from kaproxy.telemetry.warnings import WARNINGS
@@ -143,7 +143,7 @@ def _facts_one_by_one(evidence: Evidence) -> Record:
     ):
         for field in group:
             with suppress(Exception):
-                put(record, source, (field,))
+                put(record, source, Group((field,)))
     with suppress(Exception):
         put_relay(record, evidence.relay)
     return record

@@ -164,6 +164,8 @@ same_idle | integer? | | | | Earlier wordless endings after this idle time.
 same_idle_keep_alives | integer? | | | | How many different Keep Alives those and this one had.
 connects_1m | integer? | | 1 and up | | CONNECTs with this client identifier within a minute, this one too.
 previous_ended_s | number? | s | | | From the last ending of this client identifier to this CONNECT.
+near_age | integer? | | | | Earlier wordless endings at 0.8 to 1.25 x this age, `same_age` among them.
+near_idle | integer? | | | | Earlier wordless endings after 0.8 to 1.25 x this idle time, `same_idle` among them.
 
 [ruled_out]
 cause | text | | docs/causes.md | | A cause, or cause/root, that looks alike.

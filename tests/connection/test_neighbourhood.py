@@ -55,6 +55,26 @@ def test_deaths_after_the_same_idle_time_are_counted_with_their_keep_alives() ->
     assert (last.same_idle, last.same_idle_keep_alives) == (3, 4)
 
 
+def test_deaths_after_about_the_idle_time_tell_how_spread_they_are() -> None:
+    directory = Directory()
+    for number, idle_s in enumerate((50.0, 41.0, 61.0, 35.0, 70.0)):
+        start = 100.0 * number
+        dropped(directory, f"d{number}", start=start, end=start + idle_s, keep_alive=90)
+    last = neighbours_of(dropped(directory, "d9", start=1000.0, end=1050.2, keep_alive=600))
+    assert (last.same_idle, last.near_idle) == (1, 3)
+    assert (last.same_age, last.near_age) == (1, 3)
+
+
+def test_expiries_and_endings_at_the_keep_alive_are_no_sign_of_a_box() -> None:
+    directory = Directory()
+    for number, keep_alive in enumerate((33, 50)):  # 1.5 x 33 is 49.5; a client's own timer is its Keep Alive
+        dropped(
+            directory, f"d{number}", start=100.0 * number, end=100.0 * number + 50.0, keep_alive=keep_alive
+        )
+    last = neighbours_of(dropped(directory, "d9", start=1000.0, end=1050.2, keep_alive=600))
+    assert (last.same_idle, last.near_idle) == (0, 0)
+
+
 def test_connects_within_a_minute_are_counted_per_identifier() -> None:
     directory = Directory()
     for number in range(6):

@@ -485,6 +485,25 @@ def _triggers() -> dict[str, Case]:
     }  # fmt: skip
 
 
+def _woken(how: dict[str, Any], first_byte: int, size: int, pause_s: float = 400.0) -> dict[str, Any]:
+    """A client that sent a PUBLISH after a pause, and the broker's side ended at once."""
+    return {
+        **QUIET,
+        **how,
+        "keep_alive": 900,
+        "silence": 0.05,
+        "idle_s": 0.05,
+        "late_gaps": 0,
+        "last_from_client": Sighting("PUBLISH", 0.05),
+        "inflight_from_client": 1,
+        "frames": (
+            Frame(pause_s + 0.1, True, 0x32, 90),
+            Frame(pause_s, False, 0x40, 4),
+            Frame(0.05, True, first_byte, size),
+        ),
+    }
+
+
 def _neighbours() -> dict[str, Case]:
     idle = {**QUIET, "keep_alive": 300, "silence": 60.3}
     reset = {"close_how": "rst", "broker_leg": BROKER_RST}
@@ -523,6 +542,24 @@ def _neighbours() -> dict[str, Case]:
             None,
             LIKELY,
         ),
+        "a box among idle times of all lengths": Case(
+            evidence(**{**idle, "silence": 77.0}, neighbours=Neighbours(9, 1, 0, 0, 40, 3, near_idle=120)),
+            Cause.IDLE_CUT,
+            None,
+            LIKELY,
+        ),
+        "not a box: idle times of all lengths, some alike by chance": Case(
+            evidence(**{**idle, "silence": 77.0}, neighbours=Neighbours(9, 1, 0, 0, 5, 3, near_idle=120)),
+            closed,
+            None,
+            UNCLEAR,
+        ),
+        "a box of 60 s, perhaps: one other alike is none of several": Case(
+            evidence(**idle, neighbours=Neighbours(9, 1, 0, 0, 1, 2, near_idle=1)),
+            Cause.IDLE_CUT,
+            "limit_60s",
+            UNCLEAR,
+        ),
         "a box between client and kaproxy": Case(
             evidence(**{**idle, **CLIENT_LEFT, "ping_ago_s": 100.0}), Cause.IDLE_CUT, "limit_60s", UNCLEAR
         ),
@@ -552,6 +589,36 @@ def _neighbours() -> dict[str, Case]:
             "limit_350s",
             UNCLEAR,
         ),
+        "a box that forgot the connection, found out by a PUBLISH": Case(
+            evidence(**_woken(reset, 0x32, 80)), Cause.IDLE_CUT, "limit_350s", UNCLEAR
+        ),
+        "a box that forgot the connection, found out by several packets": Case(
+            evidence(
+                **_woken(reset, 0x32, 80)
+                | {"frames": (*_woken(reset, 0x32, 80)["frames"], Frame(0.01, True, 0x30, 90))}
+            ),
+            Cause.IDLE_CUT,
+            "limit_350s",
+            UNCLEAR,
+        ),
+        "not forgotten: the broker closed in order on the first packet after a pause": Case(
+            evidence(**_woken({}, 0x32, 80)), Cause.PACKET_REJECTED, "not_authorized_suspected", LIKELY
+        ),
+        "not forgotten: the pause is shorter than any box's limit": Case(
+            evidence(**_woken(reset, 0x32, 80, pause_s=100.0)),
+            Cause.PACKET_REJECTED,
+            "not_authorized_suspected",
+            LIKELY,
+        ),
+        "not forgotten: something is wrong with the first packet after a pause": Case(
+            evidence(**_woken(reset, 0x36, 80), oddities=("publish_qos_3",)),
+            Cause.PACKET_REJECTED,
+            "malformed",
+            LIKELY,
+        ),
+        "not forgotten: the first packet after a pause is by far the largest": Case(
+            evidence(**_woken(reset, 0x32, 300_000)), Cause.PACKET_REJECTED, "too_large", UNCLEAR
+        ),
         "not a box: no known limit, alone": Case(
             evidence(**{**idle, "silence": 77.0}, neighbours=Neighbours(9, 1)), closed, None, UNCLEAR
         ),
@@ -566,6 +633,9 @@ def _neighbours() -> dict[str, Case]:
         ),
         "an age that another reached": Case(
             evidence(neighbours=Neighbours(9, 1, 0, 1)), closed, "lifetime_limit", UNCLEAR
+        ),
+        "not an age: connections of all ages, some alike by chance": Case(
+            evidence(neighbours=Neighbours(9, 1, 0, 5, near_age=120)), closed, "client_looks_fine", UNCLEAR
         ),
         "slow consumer": Case(
             evidence(client_leg=leg(NOT_READING, stalled_s=40.0)),

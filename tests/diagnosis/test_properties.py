@@ -111,6 +111,8 @@ NEIGHBOURS = st.builds(
     same_age=FEW,
     same_idle=FEW,
     same_idle_keep_alives=FEW,
+    near_age=FEW,
+    near_idle=FEW,
     connects_1m=st.integers(1, 90),
     previous_ended_s=st.none() | SECONDS,
 )

@@ -115,7 +115,7 @@ def test_what_is_not_usual_is_told() -> None:
         inflight_from_broker=2,
         closed_within_1s=9,
         oddities=("second_connect",),
-        neighbours=Neighbours(9, 8, 7, 6, 5, 4, 3),
+        neighbours=Neighbours(9, 8, 7, 6, 5, 4, 3, near_age=8, near_idle=9),
     )
     record = recorded(told)
     part_of = {"stalled_s", "stalled_now", *record["neighbours"]}

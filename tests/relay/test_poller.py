@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import trio
 import trio.lowlevel
@@ -18,31 +19,35 @@ import trio.lowlevel
 from kaproxy.connection.events import Event
 from kaproxy.relay.pair import Pair
 from kaproxy.relay.poller import Poller, Timing
-from kaproxy.relay.witness import Witness
 from tests.relay.rig import RecordingTracker, read_exactly, relaying, send_all, turns_in, until
-from tests.relay.test_witness import ORIGIN
 
 TIMING = Timing(dial_timeout_s=10.0, linger_s=60.0, post_mortem_s=3.0)
 
 
-class Sleeper(Pair):
-    """A pair that only writes down when it is woken."""
+class Sleeper:
+    """What the poller knows of a pair, which only writes down when it is woken or told of its fault."""
 
-    __slots__ = ("woken",)
-
-    def __init__(self, poller: Poller) -> None:
-        super().__init__(poller, Witness(ORIGIN, RecordingTracker, lambda _event: None, 0.0), 0.0)
+    def __init__(self) -> None:
+        self.alarm = math.inf
+        self.released = False
         self.woken: list[float] = []
+        self.faults: list[str] = []
 
     def wake(self, now: float) -> None:
         self.woken.append(now)
 
+    def fault(self, fault: Exception, now: float) -> None:
+        self.faults.append(str(fault))
+
+    def as_pair(self) -> Pair:
+        return cast("Pair", self)
+
 
 async def test_a_pair_is_woken_at_the_earliest_time_it_asked_for_and_once() -> None:
     poller = Poller(TIMING)
-    pair = Sleeper(poller)
+    pair = Sleeper()
     for when in (30.0, 10.0, 20.0):
-        poller.schedule(pair, when)
+        poller.schedule(pair.as_pair(), when)
     assert poller.wake_due(9.9) == 10.0
     assert poller.wake_due(10.0) == 30.0  # what the first one was set to; it means nothing by then
     assert poller.wake_due(40.0) == math.inf
@@ -53,21 +58,17 @@ async def test_a_pair_is_woken_at_the_earliest_time_it_asked_for_and_once() -> N
 class Sleepwalker(Sleeper):
     """A pair that cannot be woken."""
 
-    __slots__ = ()
-
     def wake(self, now: float) -> None:
         raise RuntimeError("not now")
 
 
-async def test_a_pair_that_raises_when_woken_is_ended_alone() -> None:
+async def test_a_pair_that_raises_when_woken_is_told_so_alone() -> None:
     poller = Poller(TIMING)
-    poller.live = 2
-    bad, good = Sleepwalker(poller), Sleeper(poller)
-    poller.schedule(good, 2.0)
-    poller.schedule(bad, 1.0)
+    bad, good = Sleepwalker(), Sleeper()
+    poller.schedule(good.as_pair(), 2.0)
+    poller.schedule(bad.as_pair(), 1.0)
     poller.wake_due(3.0)
-    assert (bad.released, good.released) == (True, False)
-    assert bad.witness.closed
+    assert (bad.faults, good.faults) == (["not now"], [])
     assert good.woken == [3.0]
     poller.close()
 
@@ -75,7 +76,7 @@ async def test_a_pair_that_raises_when_woken_is_ended_alone() -> None:
 async def test_deadlines_of_released_pairs_do_not_pile_up() -> None:
     poller = Poller(TIMING)
     for number in range(5000):
-        pair = Sleeper(poller)
+        pair = Sleeper().as_pair()
         poller.live += 1
         poller.schedule(pair, 1000.0 + number)
         poller.release(pair)

@@ -70,10 +70,10 @@ RULES: tuple[Rule, ...] = (
     Rule("kaproxy itself stood still", endings.kaproxy_was_late),
     # what others tell
     Rule("the broker's other connections ended too, or it refuses dials", neighbours.restart),
+    Rule("RST to the first packet after a pause that outlives a box's limit", neighbours.forgotten),
     Rule("the broker closed on a packet", triggers.rejected),
     Rule("the client closed on a packet", triggers.unacceptable),
     Rule("idle both ways for a box's limit", neighbours.idle_cut),
-    Rule("RST to the first packet after a pause", neighbours.forgotten),
     Rule("others ended at the same age", neighbours.lifetime),
     Rule("the client did not read for long", neighbours.slow_consumer),
     # what is left over

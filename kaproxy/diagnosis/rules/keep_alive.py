@@ -237,7 +237,7 @@ _AS_LONG_S = 0.2
 def _look_alikes(evidence: Evidence) -> tuple[RuledOut, ...]:
     found = []
     if evidence.taken_over_by is None:
-        found.append(beaten(Cause.TAKEOVER, "no rival CONNECT in this worker"))
+        found.append(beaten(Cause.TAKEOVER, "no rival CONNECT came through kaproxy"))
     received = received_in_silence(evidence)
     if received and not _idle_as_long(evidence):
         sent = counted(received, "packet")

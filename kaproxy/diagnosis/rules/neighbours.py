@@ -5,6 +5,9 @@ Only for endings without a word, and only where kaproxy itself was in time: its 
 
 from __future__ import annotations
 
+from math import exp
+
+from kaproxy.connection.directory import ALIKE_FACTOR, ALIKE_S, NEAR_FACTOR
 from kaproxy.connection.evidence import Evidence, Neighbours
 from kaproxy.connection.facts import Ending, Side
 from kaproxy.diagnosis.limits import EARLY_S, LATE_S, TOLD_LIMIT, matching_limit, outlived_limit
@@ -18,6 +21,7 @@ from kaproxy.diagnosis.reading import (
 )
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, RuledOut
 from kaproxy.diagnosis.wording import beaten, counted, held, in_all, moment, seconds
+from kaproxy.mqtt.codes import PacketType
 
 _LIKELY, _UNCLEAR = Confidence.LIKELY, Confidence.UNCLEAR
 #: From so many endings on, and this part of what was open, the broker is gone; from so many on it is likely.
@@ -26,6 +30,11 @@ _CROWD, _LARGE_CROWD = 2, 5
 #: A client that has not read for so long (s) may be more than the broker puts up with.
 _SLOW_S = 1.0
 _VERY_SLOW_S = 10.0
+#: Chances that endings are alike for no common reason: too many to say anything, few enough for `likely`, and where
+#: nothing else speaks for one.
+_SELDOM, _HARDLY, _ALMOST_NEVER = 0.1, 0.01, 0.001
+#: So many others where nothing else speaks for a box.
+_SEVERAL = 3
 #: A packet answered by RST within this time (s) found no connection.
 _AT_ONCE_S = 1.0
 
@@ -71,13 +80,14 @@ def idle_cut(evidence: Evidence) -> Finding | None:
         return None
     others, idle_s = evidence.neighbours or Neighbours(), evidence.idle_s or 0.0
     limit, told = matching_limit(idle_s), _at_told_limit(evidence)
-    several = others.same_idle_keep_alives > 1
-    repeated = others.same_idle >= _TWO
+    chance = by_chance(others.same_idle, others.near_idle, idle_s)
+    repeated = others.same_idle >= _TWO and chance <= _HARDLY
+    several = others.same_idle_keep_alives > 1 and repeated
+    likely = told or (several and (limit is not None or _beyond_chance(others, chance)))
     if not several and not told and not idle_both_ways(evidence):
         return None
-    its_own = (
-        abs(idle_s - keep_alive_of(evidence)) <= _ITS_OWN_S
-    )  # what comes at the Keep Alive is a peer's timer
+    # what comes at the Keep Alive is a peer's timer
+    its_own = abs(idle_s - keep_alive_of(evidence)) <= _ITS_OWN_S
     if not several and not told and (its_own or (limit is None and not repeated)):
         return None
     return Finding(
@@ -92,13 +102,35 @@ def idle_cut(evidence: Evidence) -> Finding | None:
             *(("That is the idle limit of the path, as configured.",) if told else ()),
             *((f"That is a known limit: {limit.who}.",) if limit else ()),
         ),
-        _LIKELY if several or told else _UNCLEAR,
+        _LIKELY if likely else _UNCLEAR,
         root=limit.root if limit else TOLD_LIMIT if told else None,
         ruled_out=_not_in_its_window(evidence) if closed_first(evidence, Side.BROKER) else (),
         would_settle=_ONE_LIMIT
-        if several
+        if likely
         else f"{_left_alone(evidence)}; the same idle time with another Keep Alive.",
     )
+
+
+def by_chance(alike: int, near: int, value_s: float) -> float:
+    """The chance that so many, or more, of the `near` idle times or ages are as good as this one (s).
+
+    They are taken to lie evenly from 0.8 to 1.25 times this one, those alike left out; twice as many are expected,
+    since all may lie on one side (no idle time of a client that pings is longer than its pause).
+    """
+    if alike < 1 or value_s <= 0:
+        return 1.0
+    width, span = 2 * max(ALIKE_S, ALIKE_FACTOR * value_s), value_s * (NEAR_FACTOR - 1 / NEAR_FACTOR)
+    expected = 2 * (max(0, near - alike) + 1) * width / max(width, span - width)
+    term = below = exp(-expected)
+    for count in range(1, alike):
+        term *= expected / count
+        below += term
+    return max(0.0, 1.0 - below)
+
+
+def _beyond_chance(others: Neighbours, chance: float) -> bool:
+    """May the length be unknown: are there so many alike that it hardly ever happens by chance?"""
+    return others.same_idle >= _SEVERAL and chance <= _ALMOST_NEVER
 
 
 def _at_told_limit(evidence: Evidence) -> bool:
@@ -116,28 +148,41 @@ def _left_alone(evidence: Evidence) -> str:
 
 
 def forgotten(evidence: Evidence) -> Finding | None:
-    """The first packet after a long pause was answered by RST: something on the way had forgotten the connection."""
+    """The first packet after a long pause was answered by RST: something on the way had forgotten the connection.
+
+    Whatever the packet is: one that is not allowed is closed on as well, but seldom by RST, and seldom just then. A
+    packet that tells of a reason itself is left to `triggers.py`.
+    """
     if not _wordless(evidence) or not closed_first(evidence, Side.BROKER) or evidence.close_how != Ending.RST:
         return None
     sent, received = frames_from(evidence, Side.CLIENT), frames_from(evidence, Side.BROKER)
-    if len(sent) < _TWO or sent[-1].ago_s > _AT_ONCE_S:
+    last = [each for each in sent if each.ago_s <= _AT_ONCE_S]
+    earlier = sent[: len(sent) - len(last)]
+    if not last or not earlier or evidence.partial_from_client is not None:
         return None
-    before = min(each.ago_s for each in (sent[-2], *received[-1:]))
-    limit = outlived_limit(before - sent[-1].ago_s)
+    if evidence.oddities and last[0].first_byte >> 4 != PacketType.PINGREQ:
+        return None
+    if max(each.size for each in last) >= max(_LARGE, _LARGER * max(each.size for each in earlier)):
+        return None
+    first_s, before_s = last[0].ago_s, min(each.ago_s for each in (earlier[-1], *received[-1:]))
+    limit = outlived_limit(before_s - first_s)
     if limit is None:
         return None
     return Finding(
         Cause.IDLE_CUT,
         (
-            f"The RST came {moment(sent[-1].ago_s)} after the first packet in {seconds(before - sent[-1].ago_s)}.",
+            f"The RST came {moment(first_s)} after the first packet in {seconds(before_s - first_s)}.",
             f"A box that forgets idle connections fits ({limit.seconds} s: {limit.who}).",
         ),
         _UNCLEAR,
         root=limit.root,
-        would_settle="Whether the broker's host restarted in that pause; else the idle limits on the path.",
+        would_settle="Whether the broker's host restarted in that pause, or its log has a reason; else the idle limits "
+        "on the path.",
     )
 
 
+#: A packet of so many bytes, and so many times the largest before it, may be one the broker does not take.
+_LARGE, _LARGER = 4096, 4
 _TWO = 2
 
 
@@ -149,12 +194,15 @@ def lifetime(evidence: Evidence) -> Finding | None:
     idle_s = evidence.idle_s if evidence.idle_s is not None else evidence.duration_s
     if idle_s > evidence.duration_s / 2 or idle_both_ways(evidence):
         return None
+    chance = by_chance(others.same_age, others.near_age, evidence.duration_s)
+    if chance > _SELDOM:
+        return None
     return Finding(
         broker_cause(evidence),
         (
             f"{counted(others.same_age, 'other connection')} ended at the same age, {seconds(evidence.duration_s)}.",
         ),
-        _LIKELY if others.same_age > 1 else _UNCLEAR,
+        _LIKELY if others.same_age > 1 and chance <= _HARDLY else _UNCLEAR,
         root="lifetime_limit",
         ruled_out=(beaten(Cause.IDLE_CUT, f"bytes passed {seconds(idle_s)} before"),),
         would_settle="The end date of the credentials, or the broker's maximum connect time.",
