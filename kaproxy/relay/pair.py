@@ -87,7 +87,7 @@ class Pair:
         self.attach(self.client, client)  # the listener's TCP_NODELAY is this socket's too (tcp(7))
         self.client.reading = self.client.writing = True
         self.dial = Dial(addresses, now, self.poller.timing.dial_timeout_s)
-        self.look_at = _together(self.witness.next_look(now), now)
+        self.look_at = together(self.witness.next_look(now), now)
         dialing.go_on(self, now)
         self.settle(now)
 
@@ -132,7 +132,7 @@ class Pair:
     def told(self, events: Sequence[Event], now: float) -> None:
         """The tracker has something to tell, so that its next deadline may have changed too."""
         self.witness.emit(events)
-        when = _together(self.witness.next_look(now), now)
+        when = together(self.witness.next_look(now), now)
         if when < self.look_at:
             self.look_at = when
             self.poller.schedule(self, when)
@@ -302,7 +302,7 @@ class Pair:
             client, broker = self.client.remember(now), self.broker.remember(now)
             self.witness.emit([with_legs(event, client, broker) for event in events])
         # never at once again: a tracker that stays at its deadline must not keep the timer busy
-        self.look_at = max(_together(self.witness.next_look(now), now), now + 0.01)
+        self.look_at = max(together(self.witness.next_look(now), now), now + 0.01)
         if self.client.stalled_from != math.inf or self.broker.stalled_from != math.inf:
             self.look_at = min(self.look_at, now + STALL_LOOK_S)
 
@@ -366,6 +366,6 @@ class Pair:
         return min(when, self.probe_at, closing.deadline(self))
 
 
-def _together(when: float, now: float) -> float:
+def together(when: float, now: float) -> float:
     """A little before `when` where that is far away: waking costs more than looking, also for nothing yet."""
     return math.floor(when * LOOKS_PER_S) / LOOKS_PER_S if FAR_S < when - now < math.inf else when

@@ -10,9 +10,12 @@ from typing import Any, cast
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kaproxy.connection.events import Event, KeepAliveOverdue
 from kaproxy.connection.facts import Ending, Side
+from kaproxy.relay.pair import FAR_S, LOOKS_PER_S, together
 from tests.relay.rig import (
     RecordingTracker,
     Rig,
@@ -384,3 +387,19 @@ async def test_the_order_of_endings_is_the_order_they_are_told_in() -> None:
         assert line.client_leg.ended_s is not None
         assert line.broker_leg.ended_s <= line.client_leg.ended_s
         assert line.client_leg.fin_acked is True
+
+
+@given(st.floats(0.0, 1e6), st.floats(0.0, 1e4))
+def test_a_look_far_away_comes_up_to_an_eighth_of_a_second_early_and_never_late(
+    now: float, away: float
+) -> None:
+    wanted = now + away
+    when = together(wanted, now)
+    assert now <= when <= wanted
+    assert wanted - when < 1 / LOOKS_PER_S + 1e-9
+    if wanted - now < FAR_S:
+        assert when == wanted
+
+
+def test_a_look_that_is_never_due_stays_so() -> None:
+    assert together(math.inf, 5.0) == math.inf
