@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from kaproxy.analysis.store.clickhouse_lines import lines_sql
+from kaproxy.analysis.store.clickhouse_old_lines import old_lines_sql
 from kaproxy.analysis.store.clickhouse_sql import modern_sql, old_sql
 from kaproxy.diagnosis.manual import causes_markdown
 from kaproxy.settings.sample import sample_toml
@@ -19,6 +20,7 @@ from kaproxy.telemetry.metrics import metrics_markdown
 from kaproxy.telemetry.schema_markdown import log_schema_markdown
 
 PAGES = {
+    "config/clickhouse/lines-18.16.sql": old_lines_sql,
     "config/clickhouse/lines.sql": lines_sql,
     "config/clickhouse/tables-18.16.sql": old_sql,
     "config/clickhouse/tables.sql": modern_sql,

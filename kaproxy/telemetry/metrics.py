@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from kaproxy.connection.spread import PAUSE_BOUNDS, RTT_BOUNDS
-from kaproxy.telemetry.overview import Overview
+from kaproxy.telemetry.overview import STATES, Overview
 from kaproxy.telemetry.tally import Histogram, Snapshot
 
 Sample: TypeAlias = tuple[tuple[str, ...], float]
@@ -75,7 +75,7 @@ METRICS: tuple[Metric, ...] = (
            lambda o: _one(o.ready)),
     Metric("kaproxy_uptime_seconds", "gauge", "Since proxy.started.", (), lambda o: _one(o.uptime_s)),
     Metric("kaproxy_workers", "gauge", "Processes that relay, by what they are doing.", ("state",),
-           lambda o: (((state,), sum(w.state == state for w in o.workers)) for state in ("up", "starting", "down"))),
+           lambda o: (((state,), sum(w.state == state for w in o.workers)) for state in STATES)),
     Metric("kaproxy_worker_restarts_total", "counter", "Workers started anew because they had died.", (),
            lambda o: _one(o.restarts)),
     Metric("kaproxy_connections_live", "gauge", "Connections that have a socket.", (), lambda o: _one(o.total.live)),

@@ -13,6 +13,9 @@ from typing import Any
 
 from kaproxy.telemetry.tally import Snapshot
 
+#: What a worker may be doing. Silent: it has a process, which does not answer.
+STATES = ("up", "silent", "starting", "down")
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
@@ -20,7 +23,7 @@ class WorkerView:
 
     name: str
     pid: int | None
-    state: str  # "starting", "up" or "down"
+    state: str  # one of STATES
     starts: int  # how often a process was started for it
     uptime_s: float | None
     snapshot: Snapshot

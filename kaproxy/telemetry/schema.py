@@ -155,6 +155,16 @@ explanation | text | | | | The same in words, and what is not known.
 worker_name | text | | | | Which.
 error | text | | | | Why.
 
+# worker.silent | error | A worker has stopped without ending (SIGSTOP, a bug): its bytes wait, others accept.
+@worker
+silent_s | number | s | | | Since when it has said nothing to the supervisor.
+connections_live | integer | | 0 and up | | Its connections as of its last news; they are left to it.
+
+# worker.answers | warning | A worker that was silent runs again, and accepts again.
+@worker
+silent_s | number | s | | | How long it had said nothing.
+connections_live | integer | | 0 and up | | Its connections as of its last news.
+
 # worker.orphaned | error | The supervisor is gone: this worker accepts no more connections and drains.
 connections_live | integer | | 0 and up | | Connections that are still open.
 

@@ -6,7 +6,6 @@ Read next: `supervisor.py`, which does; `child.py` for what is started.
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +26,8 @@ from kaproxy.workers.ledger import Ledger
 BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 #: A process that has lived this long (s) had no trouble starting: the next one is started at once.
 SETTLED_S = 60.0
+#: A worker says its counts every `child.UNASKED_S`; one that has said nothing for so long (s) does not run.
+SILENT_S = 8.0
 
 
 class Slot:
@@ -41,7 +42,7 @@ class Slot:
         self.starts = 0
         self.ledger = Ledger()
         self.snapshot = Snapshot()
-        self.counted_at = self.started_at = time.monotonic()
+        self.counted_at = self.started_at = self.heard_at = time.monotonic()
         self.counted = trio.Event()
         self._quick_deaths = 0
 
@@ -71,6 +72,22 @@ class Slot:
         """An order, where there is somebody to follow it."""
         if self.channel is not None:
             self.channel.say(word, content)
+
+    def hear(self) -> float:
+        """The process has said something; returns how long (s) it had not, where that was told, else 0.0."""
+        before, self.heard_at = self.heard_at, time.monotonic()
+        if self.state != "silent":
+            return 0.0
+        self.state = "up"
+        return self.heard_at - before
+
+    def falls_silent(self, late_s: float) -> bool:
+        """Whether it is only now that the process has said nothing for too long; `late_s`: who asks did not run."""
+        self.heard_at += late_s
+        if self.state != "up" or time.monotonic() - self.heard_at < SILENT_S:
+            return False
+        self.state = "silent"
+        return True
 
     def count(self, data: Mapping[str, Any]) -> None:
         """The process has told its counts."""
@@ -123,14 +140,3 @@ def command(name: str, channel: int) -> list[str]:
         "--channel",
         str(channel),
     ]
-
-
-def how_it_ended(code: int) -> tuple[dict[str, Any], str]:
-    """The fields of an exit code as the operating system told it, and words for it."""
-    if code >= 0:
-        return {"exit_status": code}, f"ended with exit status {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return {"exit_signal": name}, f"was killed by {name}"

@@ -18,7 +18,6 @@ import trio
 from kaproxy import __version__
 from kaproxy.build import build
 from kaproxy.config import Config
-from kaproxy.diagnosis.kinds import TIME
 from kaproxy.errors import StartError
 from kaproxy.proxy import what_changed, why_not, with_reloaded
 from kaproxy.relay.dialing import ResolveError, Upstream
@@ -29,8 +28,9 @@ from kaproxy.settings.sources import ConfigError, Loaded
 from kaproxy.telemetry.log import Log
 from kaproxy.telemetry.overview import Overview
 from kaproxy.telemetry.tally import Snapshot
+from kaproxy.workers import telling
 from kaproxy.workers.channel import Channel, Message
-from kaproxy.workers.slot import Slot, how_it_ended
+from kaproxy.workers.slot import SILENT_S, Slot
 
 #: How long (s) workers are waited for when their counts are asked for.
 ASK_S = 0.3
@@ -38,6 +38,8 @@ ASK_S = 0.3
 INSIST_S = 10.0
 #: The same after a second signal.
 AT_ONCE_S = 5.0
+#: How often (s) it is seen whether every worker still says something.
+WATCH_S = 1.0
 
 
 class Supervisor:
@@ -73,6 +75,7 @@ class Supervisor:
                 if admin is not None:
                     nursery.start_soon(admin.serve)
                 nursery.start_soon(self._follow_signals, received)
+                nursery.start_soon(self._watch)
                 nursery.start_soon(self._tell_started, None if admin is None else str(admin.bound))
                 await self._keep_all()
                 nursery.cancel_scope.cancel()
@@ -169,6 +172,8 @@ class Supervisor:
 
     async def _listen_to(self, slot: Slot, channel: Channel) -> None:
         async for message in channel.messages():
+            if silent_s := slot.hear():
+                self._heard_again(slot, silent_s)
             if message.word == "news":
                 self._pass_on(slot, message)
             elif message.word == "counts":
@@ -199,8 +204,24 @@ class Supervisor:
         if all(each.state == "up" for each in self._slots.values()):
             self._up.set()
 
+    async def _watch(self) -> None:
+        """Tell of a worker that has stopped without ending. It is left alive: its connections may yet go on."""
+        while True:
+            asleep_at = time.monotonic()
+            await trio.sleep(WATCH_S)
+            late_s = max(0.0, time.monotonic() - asleep_at - WATCH_S)
+            for slot in self._slots.values():
+                if slot.falls_silent(late_s) and not self._stopping.is_set():
+                    self._log.write("error", "worker.silent", telling.silence(slot, SILENT_S))
+                    self._lend(slot)
+
+    def _heard_again(self, slot: Slot, silent_s: float) -> None:
+        self._log.write("warning", "worker.answers", telling.silence(slot, silent_s))
+        for other in self._others(slot):
+            other.say("back", slot.name)
+
     def _lend(self, slot: Slot) -> None:
-        """Have the others accept what comes to a place that is empty."""
+        """Have the others accept what comes to a place that is empty, or to a worker that does not run."""
         for other in self._others(slot):
             if other.state == "up":
                 other.say("accept_for", slot.name)
@@ -216,35 +237,12 @@ class Supervisor:
     def _tell_died(self, slot: Slot, code: int, wait_s: float | None) -> None:
         """The process in this place is gone, and nobody had asked it to."""
         self._forced = self._forced or self._stopping.is_set()
-        ended, words = how_it_ended(code)
-        named = slot.ledger.named if code < 0 else {}
-        lost = max(slot.ledger.live, len(named)) if code < 0 else 0
+        lost = telling.lost(slot.ledger, code)
         self._lost += lost
-        record = {
-            "worker_name": slot.name,
-            "worker_pid": None if slot.process is None else slot.process.pid,
-            **ended,
-            "lived_s": round(time.monotonic() - slot.started_at, 3),
-            "connections_lost": lost,
-            "restart_in_s": wait_s,
-            "explanation": f"Worker {slot.name} {words}. {_lost_words(lost, len(named))}",
-        }
         level = "warning" if code == 0 else "error"
-        self._log.write(
-            level, "worker.died", {key: value for key, value in record.items() if value is not None}
-        )
-        for conn_id, (client_id, client_addr, opened_at) in named.items():
-            self._log.write(
-                "warning",
-                "connection.lost",
-                {
-                    "conn_id": conn_id,
-                    "worker_name": slot.name,
-                    "client_addr": client_addr,
-                    "client_id": client_id,
-                    "opened_at": TIME.write(opened_at),
-                },
-            )
+        self._log.write(level, "worker.died", telling.died(slot, code, lost, wait_s))
+        for record in telling.cut(slot, code):
+            self._log.write("warning", "connection.lost", record)
 
     # -- signals ---------------------------------------------------------------------------------------
 
@@ -355,15 +353,3 @@ class Supervisor:
             "causes": total.causes,
             "log_lines_dropped": total.log_lines_dropped,
         }
-
-
-def _lost_words(lost: int, named: int) -> str:
-    """What is known of the connections a worker had when it died."""
-    if not lost:
-        return "As of its last news it had no connection without a closing line."
-    unnamed = f" {lost - named} had not sent CONNECT and stay unnamed." if lost > named else ""
-    return (
-        f"Its connections, {lost} as of its last news, ended with it and without closing lines: "
-        f"the {named} that had sent CONNECT are told as connection.lost.{unnamed} "
-        "Lines it had made in its last moment may be missing too."
-    )

@@ -11,7 +11,8 @@ from kaproxy.connection.elsewhere import Claim, Ended, to_data
 from kaproxy.connection.facts import Origin
 from kaproxy.workers import slot as module
 from kaproxy.workers.ledger import Ledger, Named
-from kaproxy.workers.slot import BACK_OFF_S, SETTLED_S, Slot, how_it_ended
+from kaproxy.workers.slot import BACK_OFF_S, SETTLED_S, Slot
+from kaproxy.workers.telling import how_it_ended
 
 ORIGIN = Origin("c1", "default", "192.0.2.7", 50123, "broker:1883", 1795414260.25)
 
