@@ -10,7 +10,8 @@ WORKDIR /src
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY requirements-build.lock requirements-runtime.lock ./
-RUN pip install --no-cache-dir --require-hashes -r requirements-build.lock
+# the compiler reads the types of what the hot packages import, so it wants that too
+RUN pip install --no-cache-dir --require-hashes -r requirements-build.lock -r requirements-runtime.lock
 RUN python -m venv --without-pip /opt/kaproxy \
     && pip --python /opt/kaproxy/bin/python install --no-cache-dir --require-hashes -r requirements-runtime.lock
 COPY pyproject.toml README.md LICENSE ./

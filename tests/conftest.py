@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.peers.places import lacking
+from tests.peers.priority import first_in_line
 
-END_TO_END = Path(__file__).parent / "end_to_end"
+HERE = Path(__file__).parent
+END_TO_END = HERE / "end_to_end"
+PARTS = ("end_to_end", "root", "load")
+#: What takes longest goes first where workers share the tests, so that none of it is waited for alone at the end.
+DEAR = (
+    *("fleets", "analysis/test_analyze.py", "analysis/store/test_loading.py", "mqtt/test_junk.py"),
+    *("mqtt/oracle", "analysis/report", "test_cli.py", "mqtt", "analysis", "test_recipes.py"),
+    *("demo", "diagnosis/test_properties.py", "connection", "relay"),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,11 +29,49 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Everything under end_to_end/ is marked so."""
-    for item in items:
-        if END_TO_END in item.path.parents:
-            item.add_marker(pytest.mark.end_to_end)
+    if END_TO_END in item.path.parents:
+        item.add_marker(pytest.mark.end_to_end)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where workers share the tests: groups stay together, and what takes longest goes first."""
+    for path in {item.path for item in items if any(item.get_closest_marker(name) for name in PARTS)}:
+        named = END_TO_END in path.parents or any(f"mark.{name}" in path.read_text() for name in PARTS)
+        assert named, f"{path}: .ci/test finds the files of a part by the words pytest.mark.…"
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=_place)
+    if getattr(config.option, "loadgroup", False):
+        for item in items:
+            _in_group(item)
+
+
+def _place(item: pytest.Item) -> int:
+    path = item.path.relative_to(HERE).as_posix()
+    return next((place for place, dear in enumerate(DEAR) if path.startswith(dear)), len(DEAR))
+
+
+def _in_group(item: pytest.Item) -> None:
+    """Name the group behind the test's identifier, where the scheduler looks for it.
+
+    pytest-xdist 3.8 writes it to an attribute that pytest 9.2 no longer reads, and then every worker makes
+    every group's fixtures anew without a word.
+    """
+    groups = {str(mark.args[0]) for mark in item.iter_markers("xdist_group")}
+    suffix = f"@{'_'.join(sorted(groups))}"
+    if not groups or item.nodeid.endswith(suffix):
+        return
+    item._id = type(item._id).parse(item.nodeid + suffix)  # type: ignore[attr-defined]
+    assert item.nodeid.endswith(suffix), "groups have no effect with this pytest and pytest-xdist"
+
+
+@pytest.fixture
+def ahead() -> Iterator[None]:
+    """For tests with real timers: they and what they start do not wait for other tests' computing."""
+    with first_in_line():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUILD_FOLDERS = ("/opt/kaproxy", "/src")
 ANYBODY = 65532
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300), pytest.mark.xdist_group("image")]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600), pytest.mark.xdist_group("image")]
 
 
 def instructions() -> list[tuple[str, str]]:

@@ -147,6 +147,8 @@ def test_a_wrong_verdict_fails_the_demonstration(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.end_to_end
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("ahead")
 @pytest.mark.parametrize("kind", ["rumqttd", "mosquitto"])
 def test_every_verdict_of_the_whole_demonstration_is_right(kind: str) -> None:
     """All scenarios side by side, with a real broker and real clients."""

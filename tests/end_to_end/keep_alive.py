@@ -171,7 +171,7 @@ for name in ("rumqttd", "aedes"):
     async def _late(stage: Stage, name: str = name) -> Line:
         proxy = await stage.before(await stage.broker(name))
         async with scripted.client(proxy.address, "device", 2) as wire:
-            await trio.sleep(2.6)  # late, and survived
+            await trio.sleep(2.3)  # late, and survived
             await wire.ping()
             with trio.move_on_after(3.15):
                 await wire.ended()

@@ -16,8 +16,8 @@ from tests.peers.children import until
 from tests.peers.proxy import Line, Proxy
 
 KEEP_ALIVE, PERIOD_S = 2, 3.0
-#: The first gap is a hair shorter, so that nobody drops before the log could warn of it.
-FIRST_S = PERIOD_S - 0.05
+#: The first gap is late too, but shorter, so that nobody drops before the log could warn of it.
+FIRST_S = PERIOD_S - 0.3
 IDLE_CLIENTS = 8
 TO_THE_MILLISECOND_S = 0.001
 MEASURED_ALIKE_S = 0.02  # by the client's clock and by the proxy's: each waits its turn on a busy machine
@@ -40,7 +40,10 @@ def check(line: Line) -> None:
     assert line["keep_alive"] == KEEP_ALIVE
     assert abs(line["silence_s"] - PERIOD_S) < HICCUP_S, line["silence_s"]
     counted = line.get("silence_counted_s", line["silence_s"])
-    assert abs(line["margin_min_s"] - (line["limit_low_s"] - counted)) < TO_THE_MILLISECOND_S, line
+    beyond = line["limit_low_s"] - line["margin_min_s"]
+    assert beyond > counted - TO_THE_MILLISECOND_S, line
+    # A gap that was survived may have been longer by a hair; its line tells when it came, the margin when it was read.
+    assert beyond < max(counted, line["gap_max_s"]) + MEASURED_ALIKE_S, line
     if line["owner"] == "proxy":  # on a busy machine the proxy may have been late itself, and then says so
         assert line["confidence"] == "unclear", line
     else:

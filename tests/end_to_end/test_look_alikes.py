@@ -10,7 +10,7 @@ import pytest
 from tests.end_to_end.stage import Outcome
 from tests.end_to_end.table import SCENARIOS
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.xdist_group("scenarios"), pytest.mark.timeout(600)]
 
 LOOK_ALIKES: dict[str, tuple[str, ...]] = {
     "the client gave up on PINGRESP: the broker, the path, the client's reading or its timer": (

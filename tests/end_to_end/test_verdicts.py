@@ -10,7 +10,7 @@ from tests.end_to_end.stage import Outcome, Scenario
 from tests.end_to_end.table import SCENARIOS
 from tests.peers.brokers import NAMES
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.xdist_group("scenarios"), pytest.mark.timeout(600)]
 
 #: Causes, and roots of causes, that must each be produced for real.
 MUST_BE_SHOWN = {

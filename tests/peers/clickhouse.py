@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.peers import places
 from tests.peers.children import Child, child
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 _USERS = """<yandex>
   <profiles><default/><reader><readonly>1</readonly></reader></profiles>
@@ -70,6 +70,14 @@ class Server:
         for statement in statements(script.read_text("utf-8")):
             self.tell(statement, database)
 
+    def fresh(self, database: str, *scripts: Path) -> str:
+        """A new database of this name, made by these SQL files; its URL."""
+        self.tell(f"DROP DATABASE IF EXISTS {database}")
+        self.tell(f"CREATE DATABASE {database}")
+        for script in scripts:
+            self.make(script, database)
+        return f"http://127.0.0.1:{self.http}/{database}"
+
     def answers(self) -> bool:
         """Is it up?"""
         try:
@@ -116,7 +124,7 @@ def _started(folder: Path, web: int, native: int, shards: str) -> Server:
     (folder / "users.xml").write_text(_USERS)
     config = folder / "config.xml"
     config.write_text(_CONFIG.format(http=web, native=native, folder=folder, shards=shards))
-    libraries = ":".join(str(places.CLICKHOUSE / each) for each in places.CLICKHOUSE_LIBRARIES)
+    libraries = ":".join(str(places.CLICKHOUSE / each) for each in places.DEBIAN_LIBRARIES)
     command = [str(places.CLICKHOUSE / "usr/sbin/clickhouse-server"), f"--config-file={config}"]
     process = Child(command, folder / "server.log", None, {"LD_LIBRARY_PATH": libraries})
     return Server(web, native, process)

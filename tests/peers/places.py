@@ -25,7 +25,8 @@ MOCHI = PARTS / "mochi" / "mochi"
 PAHO_C = PARTS / "c" / "paho-c"
 RUMQTTC = PARTS / "rumqttc" / "release" / "rumqttc-part"
 CLICKHOUSE = PARTS / "clickhouse"
-CLICKHOUSE_LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+DEBIAN_LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+SYSLOG_NG = PARTS / "syslog-ng"
 CHDB = PARTS / "libraries" / "chdb"
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -77,6 +78,7 @@ PARTS_NEEDED: dict[str, Callable[[], bool]] = {
     "mqttjs 5.5.5": lambda: node_package("mqtt555"),
     "paho.mqtt.golang": GO_CLIENT.is_file,
     "clickhouse-server": (CLICKHOUSE / "usr" / "sbin" / "clickhouse-server").is_file,
+    "syslog-ng": (SYSLOG_NG / "usr" / "sbin" / "syslog-ng").is_file,
     "chdb": (CHDB / "_chdb.abi3.so").is_file,
     "vrl": (PARTS / "libraries" / "vrl_python").is_dir,
     "network namespaces": namespaces,

@@ -26,7 +26,7 @@ from tests.builders import connack, connect, disconnect, pingreq, pingresp
 
 COMMAND = [sys.executable, "-m", "kaproxy", "run"]
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("KAPROXY_")}
-LIMIT_S = 40.0
+LIMIT_S = 90.0  # for what happens at once on a machine with time to spare
 Line = dict[str, Any]
 
 

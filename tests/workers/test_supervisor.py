@@ -19,10 +19,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kaproxy.telemetry.schema import events, head
 from tests.builders import connect
+from tests.peers.priority import first_in_line
 from tests.telemetry.test_schema import check
 from tests.workers.rig import Client, Fleet, alive, fleet, until
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300), pytest.mark.usefixtures("ahead")]
 of_one_story = pytest.mark.xdist_group("a killed worker")
 QUICK = '[timeouts]\npost_mortem = "100ms"\ndrain = "300ms"\n'
 
@@ -63,7 +64,8 @@ class Story:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """kill -9 of one of two workers that have clients."""
-    with fleet(tmp_path_factory.mktemp("killed"), f'admin = "127.0.0.1:0"\n{QUICK}') as running:
+    folder = tmp_path_factory.mktemp("killed")
+    with first_in_line(), fleet(folder, f'admin = "127.0.0.1:0"\n{QUICK}') as running:
         placed = running.by_worker(5)
         for client in running.clients:
             assert client.ping()
@@ -398,7 +400,8 @@ def test_lines_of_two_workers_are_whole_in_one_file(tmp_path: Path) -> None:
 
 
 def test_lines_of_two_workers_are_whole_in_one_pipe_whose_reader_is_slow(tmp_path: Path) -> None:
-    with fleet(tmp_path, QUICK, stdout=subprocess.PIPE) as running:
+    # Without a buffer here, so that what was read with a line is not kept from what reads on.
+    with fleet(tmp_path, QUICK, stdout=subprocess.PIPE, bufsize=0) as running:
         out = running.process.stdout
         assert out is not None
         text = b""
