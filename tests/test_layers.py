@@ -17,8 +17,8 @@ PURE = ("mqtt", "connection", "diagnosis")
 #: Third party or module -> the parts of kaproxy that may import it.
 ALLOWED = {
     "duckdb": {"analysis"},
-    "scipy": {"analysis"},
-    "numpy": {"analysis"},
+    "scipy": set[str](),
+    "numpy": set[str](),
     "altair": {"analysis"},
     "vl_convert": {"analysis"},
     "jinja2": {"analysis"},

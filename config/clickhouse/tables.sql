@@ -132,6 +132,8 @@ CREATE TABLE IF NOT EXISTS closed (
   neighbours_same_idle_keep_alives Nullable(Int64) CODEC(ZSTD(1)),
   neighbours_connects_1m Nullable(Int64) CODEC(ZSTD(1)),
   neighbours_previous_ended_s Nullable(Float64) CODEC(ZSTD(1)),
+  neighbours_near_age Nullable(Int64) CODEC(ZSTD(1)),
+  neighbours_near_idle Nullable(Int64) CODEC(ZSTD(1)),
   closed_within_1s Nullable(Int64) CODEC(ZSTD(1)),
   relay_dwell_max_ms Nullable(Float64) CODEC(ZSTD(1)),
   loop_lag_max_ms Nullable(Float64) CODEC(ZSTD(1)),

@@ -7,25 +7,26 @@ how anything is found or shown. Read next: `store/__init__.py`, `findings/__init
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
-
-from rich.console import Console
+from typing import TYPE_CHECKING, TypeAlias
 
 from kaproxy.analysis.findings import find_all
-from kaproxy.analysis.fleet_what_if import what_if
+from kaproxy.analysis.findings.finding import Finding
+from kaproxy.analysis.fleet_what_if import Answer, what_if
 from kaproxy.analysis.logs import Account, LogError
-from kaproxy.analysis.report import as_json, html, terminal
-from kaproxy.analysis.report.summary import summary, unread
+from kaproxy.analysis.report import as_json
+from kaproxy.analysis.report.summary import Summary, summary, unread
 from kaproxy.analysis.store import DuckEngine, Filters, load
-from kaproxy.analysis.store.clickhouse import ClickHouse
-from kaproxy.analysis.store.clickhouse import connect as connect_to
-from kaproxy.analysis.store.copying import copy
-from kaproxy.analysis.store.saved import save
+from kaproxy.analysis.store.engine import Memory
 
-_Engine: TypeAlias = DuckEngine | ClickHouse
+if TYPE_CHECKING:
+    from kaproxy.analysis.store.clickhouse import ClickHouse
+
+_Engine: TypeAlias = "DuckEngine | ClickHouse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,54 +43,89 @@ class Asked:
     rejudge: bool = False
 
 
-def analyze(asked: Asked, console: Console | None = None) -> None:
+def analyze(asked: Asked) -> None:
     """Do all of it. Raises LogError, EngineError, WhatIfError, ReportError or MissingLibraryError.
 
-    What is being done is told on standard error, where somebody looks at it.
+    What is being done is told on standard error, where somebody looks at it. Libraries are imported where they are
+    needed: to ask a saved log again takes hardly longer than to import them all.
     """
-    console, progress = console or Console(), Console(stderr=True)
     if asked.rejudge:
-        _rejudge(asked, console, progress)
+        _rejudge(asked)
         return
-    with _doing(progress) as doing, _engine(asked, doing) as engine:
+    with _doing() as doing, _engine(asked, doing) as engine:
         if asked.save is not None:
             doing(f"saving to {asked.save}")
             _save(engine, asked.save)
         if asked.what_if:
             answers = [what_if(engine, question) for question in asked.what_if]
             if asked.json:
-                _plain(console, as_json.answers(answers))
+                _say(as_json.answers(answers))
             else:
-                terminal.answers(answers, console)
+                _answers(answers)
             return
-        _report(asked, engine, console, doing)
+        _report(asked, engine, doing)
 
 
-def _report(asked: Asked, engine: _Engine, console: Console, doing: Callable[[str], None]) -> None:
+def _answers(answers: Sequence[Answer]) -> None:
+    from rich.console import Console
+
+    from kaproxy.analysis.report import terminal
+
+    terminal.answers(answers, Console())
+
+
+def _report(asked: Asked, engine: _Engine, doing: Callable[[str], None]) -> None:
     accounts: Mapping[str, Account] = getattr(engine, "accounts", {})
-    counted = summary(engine)
-    findings = find_all(engine, lambda word, number, of: doing(f"looking for {word} ({number} of {of})"))
+    memory = Memory(engine)
+    with ThreadPoolExecutor(1) as pool:
+        counting = pool.submit(summary, memory)
+        findings = find_all(memory, lambda word, number, of: doing(f"looking for {word} ({number} of {of})"))
+    counted = counting.result()
     if asked.html is not None:
-        doing(f"drawing {asked.html}")
-        html.write(engine, findings, unread(accounts), asked.html)
+        _draw(asked.html, memory, findings, accounts, doing)
     doing("")
     if asked.json:
-        _plain(console, as_json.report(counted, findings, accounts))
+        _say(as_json.report(counted, findings, accounts))
     else:
-        terminal.Report(console).show(counted, findings, unread(accounts))
-        if asked.html is not None:
-            _plain(console, f"The report is in {asked.html}")
+        _show(asked, counted, findings, accounts)
 
 
-def _plain(console: Console, text: str) -> None:
+def _say(text: str) -> None:
     """As it is: not wrapped, not coloured."""
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    sys.stdout.write(f"{text}\n")
+
+
+def _draw(
+    path: str,
+    engine: Memory,
+    findings: Sequence[Finding],
+    accounts: Mapping[str, Account],
+    doing: Callable[[str], None],
+) -> None:
+    from kaproxy.analysis.report import html
+
+    doing(f"drawing {path}")
+    html.write(engine, findings, unread(accounts), path)
+
+
+def _show(
+    asked: Asked, counted: Summary, findings: Sequence[Finding], accounts: Mapping[str, Account]
+) -> None:
+    from rich.console import Console
+
+    from kaproxy.analysis.report import terminal
+
+    terminal.Report(Console()).show(counted, findings, unread(accounts))
+    if asked.html is not None:
+        _say(f"The report is in {asked.html}")
 
 
 def _engine(asked: Asked, doing: Callable[[str], None]) -> _Engine:
     if asked.connect is not None:
+        from kaproxy.analysis.store.clickhouse import connect
+
         doing("asking the cluster")
-        return connect_to(asked.connect, asked.filters)
+        return connect(asked.connect, asked.filters)
     return load(asked.logs, asked.filters, doing)
 
 
@@ -98,12 +134,18 @@ def _save(engine: _Engine, target: str) -> None:
     if not isinstance(engine, DuckEngine):
         raise LogError("--save keeps what was read from logs; a cluster keeps its own")
     if target.startswith(("http://", "https://")):
+        from kaproxy.analysis.store.copying import copy
+
         copy(engine, target)
     else:
+        from kaproxy.analysis.store.saved import save
+
         save(engine, target)
 
 
-def _rejudge(asked: Asked, console: Console, progress: Console) -> None:
+def _rejudge(asked: Asked) -> None:
+    from rich.console import Console
+
     from kaproxy.analysis.rejudge import Asked as Wanted
     from kaproxy.analysis.rejudge import rejudge
     from kaproxy.analysis.rejudge_screen import show
@@ -111,20 +153,19 @@ def _rejudge(asked: Asked, console: Console, progress: Console) -> None:
 
     paths = expand(asked.logs)
     wanted = Wanted(asked.filters, _last_us(asked)) if asked.filters != Filters() else None
-    with _doing(progress) as doing:
+    with _doing() as doing:
         found = rejudge(
             paths, wanted=wanted, progress=lambda log, count: doing(f"{log}: {count} judged again")
         )
     if asked.json:
-        _plain(console, json.dumps(found.as_json()))
+        _say(json.dumps(found.as_json()))
     else:
-        show(found, console)
+        show(found, Console())
 
 
 def _last_us(asked: Asked) -> int:
     """When the last line was written; only a time told as "ago" needs it, and a pipe can be read once."""
-    times = (asked.filters.since, asked.filters.until)
-    if not any(each is not None and each.ago for each in times):
+    if not asked.filters.ago:
         return 0
     if "-" in asked.logs:
         raise LogError("a pipe is read once: with --rejudge tell the time itself, not how long ago")
@@ -133,10 +174,13 @@ def _last_us(asked: Asked) -> int:
 
 
 @contextmanager
-def _doing(console: Console) -> Iterator[Callable[[str], None]]:
+def _doing() -> Iterator[Callable[[str], None]]:
     """Tells what is being done while it takes long, where somebody looks."""
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda _: None
         return
+    from rich.console import Console
+
+    console = Console(stderr=True)
     with console.status("") as status:
         yield lambda words: status.update(words)

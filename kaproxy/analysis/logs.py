@@ -16,6 +16,7 @@ from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import orjson
@@ -104,7 +105,7 @@ def read_line(raw: bytes, number: int, account: Account) -> Iterator[Line]:
 
 @contextmanager
 def open_log(path: str) -> Iterator[Iterator[bytes]]:
-    """The raw lines of the log at `path`, `-` for standard input; gzip is undone. Raises LogError."""
+    """The raw lines of the log at `path`, `-` for standard input; undoes gzip, and zstd of a file. Raises LogError."""
     with ExitStack() as stack:
         try:
             stream = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))  # noqa: PTH123
@@ -113,11 +114,27 @@ def open_log(path: str) -> Iterator[Iterator[bytes]]:
         except OSError as error:
             raise LogError(f"cannot read the log {path}: {error.strerror or error}") from error
         if first.startswith(_ZSTD):
-            raise LogError(f"{path} is compressed with zstd; try: zstdcat {path} | kaproxy explain --log - …")
-        if first.startswith(_GZIP):
+            yield _zstd_lines(path)
+        elif first.startswith(_GZIP):
             yield _raw_lines(stack.enter_context(gzip.GzipFile(fileobj=buffered)))
         else:
             yield _raw_lines(buffered)
+
+
+def _zstd_lines(path: str) -> Iterator[bytes]:
+    """Python cannot undo zstd; DuckDB can, of a file. Whoever reads no zstd needs no DuckDB."""
+    from kaproxy.analysis.store.duck import MissingLibraryError
+    from kaproxy.analysis.store.zstd import lines
+
+    try:
+        if path != "-" and Path(path).is_file():
+            return lines(path)
+        why = "only a file's can be undone"
+    except MissingLibraryError:
+        why = "DuckDB is missing, which undoes it: pip install 'kaproxy[analyze]'"
+    raise LogError(
+        f"{path} is compressed with zstd: {why}; or try: zstdcat {path} | kaproxy explain --log - …"
+    )
 
 
 def _raw(stream: object) -> io.RawIOBase:

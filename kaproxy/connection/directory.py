@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from kaproxy.connection.spread import PAUSE_BOUNDS, RTT_BOUNDS, Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kaproxy.connection.elsewhere import Ended, Exchange
     from kaproxy.connection.facts import Origin
     from kaproxy.connection.tracker import ConnectionTracker
@@ -53,6 +51,10 @@ class Death(NamedTuple):
     age_s: float
     idle_s: float
     keep_alive: int
+
+
+#: Where a death has its age and its idle time.
+_AGE, _IDLE = 1, 2
 
 
 class Settings(NamedTuple):
@@ -208,26 +210,24 @@ class Directory:
         """Earlier deaths at this one's age, of the same or other identifiers, and those at about that age."""
         if death.age_s < SHORTEST_AGE_S:
             return 0, 0
-        low, high = death.age_s / NEAR_FACTOR, death.age_s * NEAR_FACTOR
-        near = [each.age_s for each in self._apart(death) if low <= each.age_s <= high]
-        return sum(_alike(each, death.age_s) for each in near), len(near)
+        near = self._about(death, _AGE)
+        return sum(_alike(each.age_s, death.age_s) for each in near), len(near)
 
     def same_idle(self, death: Death) -> tuple[int, int, int]:
         """Earlier deaths after this one's idle time, how many Keep Alives with its own, and deaths after about that.
 
         The last number tells how spread idle times are here: without it, how many are alike by chance is not known.
         """
-        idle_s = death.idle_s
-        if idle_s < SHORTEST_IDLE_S:
+        if death.idle_s < SHORTEST_IDLE_S:
             return 0, 0, 0
-        low, high = idle_s / NEAR_FACTOR, idle_s * NEAR_FACTOR
-        near = [each for each in self._apart(death) if low <= each.idle_s <= high]
-        found = [each.keep_alive for each in near if _alike(each.idle_s, idle_s)]
+        near = self._about(death, _IDLE)
+        found = [each.keep_alive for each in near if _alike(each.idle_s, death.idle_s)]
         return len(found), len({death.keep_alive, *found}) if found else 0, len(near)
 
-    def _apart(self, death: Death) -> Iterator[Death]:
-        """Deaths that did not come in the same second: what dies together says nothing by being alike."""
-        return (each for each in self._deaths if abs(each.at - death.at) > 1.0)
+    def _about(self, death: Death, what: int) -> list[Death]:
+        """Deaths about as long, none of them of the same second: what dies together is alike, and says nothing."""
+        low, high, at = death[what] / NEAR_FACTOR, death[what] * NEAR_FACTOR, death.at
+        return [each for each in self._deaths if low <= each[what] <= high and abs(each.at - at) > 1.0]
 
     def __len__(self) -> int:
         return len(self._holders)

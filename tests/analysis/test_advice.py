@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kaproxy.analysis.advice import find, table
 from kaproxy.analysis.whatif import Drops
-from kaproxy.diagnosis.verdict import Owner
+from kaproxy.diagnosis.verdict import Confidence, Owner
 from tests.analysis.rows import Line, asked, closed, cut, dropped
 
 
@@ -42,6 +42,10 @@ def test_late_pings_ask_for_a_keep_alive_twice_as_long_as_they_are_late() -> Non
     ]  # fmt: skip
     (one,) = asked(find, lines)
     assert one.numbers["low"] == 12
+    assert (
+        "Keep Alive + 5 s, a tick of 5 s, and so this helps, or 1.5 x Keep Alive, and then no value"
+        in one.basis
+    )
     assert one.numbers["suggested"] == 20
     assert one.numbers["prevented_most"] == 5
 
@@ -52,6 +56,55 @@ def test_where_round_trips_are_longer_than_the_path_allows_no_value_works() -> N
     assert one.title.startswith("No Keep Alive works for far-#")
     assert one.numbers["suggested"] is None
     assert "Raise the idle limit of the path" in one.advice
+
+
+def test_one_stall_of_the_broker_is_no_reason_for_four_times_as_long() -> None:
+    stalled = [{**line, "ping_rtt_max_ms": 50_000.0, "ping_rtt_last_ms": 20.0} for line in behind_a_nat()]
+    (one,) = asked(find, stalled)
+    assert (one.numbers["low"], one.numbers["high"], one.numbers["suggested"]) == (50, 200, 200)
+
+
+def library(keep_alive: int, cadence_s: float) -> list[Line]:
+    lines = [
+        closed(client_id=f"go-{n}", keep_alive=keep_alive, gap_max_s=cadence_s, late_gaps=50)
+        for n in range(20)
+    ]
+    return lines + [
+        dropped(
+            client_id=f"go-{n}", cause="keep_alive_timeout", root="pinged_late", keep_alive=keep_alive, late_gaps=9,
+            gap_max_s=cadence_s, silence_s=cadence_s, late_from_client_after_s=0.01,
+        )
+        for n in range(5)
+    ]  # fmt: skip
+
+
+def test_pings_at_a_multiple_of_any_keep_alive_are_the_librarys_to_mend() -> None:
+    (one,) = asked(find, library(30, 45.0))
+    assert one.title.startswith("No Keep Alive works for go-#")
+    assert (one.owner, one.numbers["suggested"]) == (Owner.CLIENT_LIBRARY, None)
+    assert (one.confidence, one.drops) == (Confidence.LIKELY, 5)
+    assert "1.5 x Keep Alive" in one.title
+
+
+def test_pings_a_tick_after_two_keep_alives_tell_that_a_longer_one_helps_for_sure() -> None:
+    (one,) = asked(find, library(10, 15.0) + [closed(client_id="go-9", keep_alive=25, gap_max_s=30.0)] * 4)
+    assert (one.numbers["prevented_least"], one.numbers["prevented_most"]) == (5, 5)
+    assert one.numbers["suggested"] == 25
+
+
+def test_connections_that_a_box_forgot_are_counted_as_drops_it_would_have_prevented() -> None:
+    lines = [
+        dropped(
+            n * 60.0, client_id=f"far-{n % 5}", cause="idle_cut", close_how="rst", keep_alive=900, idle_s=0.01,
+            gap_max_s=351.0 + n,
+        )
+        for n in range(12)
+    ]  # fmt: skip
+    lines += [closed(client_id=f"far-{n % 5}", keep_alive=900, gap_max_s=340.0) for n in range(5)]
+    (one,) = asked(find, lines)
+    assert (one.numbers["prevented_least"], one.numbers["prevented_most"], one.numbers["of"]) == (12, 12, 12)
+    assert isinstance(one.numbers["suggested"], int)
+    assert one.numbers["suggested"] < 340
 
 
 def test_a_well_chosen_keep_alive_is_left_alone() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import orjson
 import pytest
 from hypothesis import given
@@ -127,10 +128,44 @@ def test_standard_input_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not stdin.closed
 
 
-def test_zstd_and_a_missing_file_are_errors_that_say_what_to_do(tmp_path: Path) -> None:
+def zstd(path: Path, lines: list[str]) -> bytes:
+    duckdb.execute(
+        f"copy (select unnest($1)) to '{path}' (format csv, header false, quote '', delim '\t', compression zstd)",
+        [lines],
+    )
+    return path.read_bytes()
+
+
+def test_zstd_of_a_file_is_undone(tmp_path: Path) -> None:
     path = tmp_path / "log.zst"
+    zstd(path, [TEXT.decode(), "Killed", "", TEXT.decode()])
+    lines, account = read_file(path)
+    assert lines == [(1, "proxy.started"), (4, "proxy.started")]
+    assert others(account) == {logs.NOT_JSON: [2]}
+
+
+def test_zstd_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "log.zst"
+    whole = zstd(path, [TEXT.decode()] * 4)
+    path.write_bytes(whole[:-3])
+    assert logs.CUT_OFF in others(read_file(path)[1])
     path.write_bytes(b"\x28\xb5\x2f\xfd\x00\x00")
-    with pytest.raises(LogError, match="zstdcat"):
+    assert others(read_file(path)[1]) == {logs.CUT_OFF: [1]}
+
+
+def test_zstd_in_a_pipe_or_without_duckdb_is_an_error_that_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.zst"
+    packed = zstd(path, [TEXT.decode()])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(packed))))
+    with pytest.raises(LogError, match=r"only a file's.*zstdcat -"):
+        read_file(Path("-"))
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(LogError, match=r"kaproxy\[analyze\]"):
         read_file(path)
+
+
+def test_a_missing_file_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="No such file"):
         read_file(tmp_path / "none")

@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 from kaproxy.analysis.findings import find_all
 from kaproxy.analysis.store.opening import load
 from tests.fleets import fleet, table
-from tests.fleets.scoring import Score, score, total
+from tests.fleets.keeping import held
+from tests.fleets.scoring import WHAT_IF, Score, score, score_what_ifs, total
 
 
 def main() -> None:
@@ -49,25 +50,31 @@ def _write(out: Path, lines: int, seed: int) -> None:
 def _score(logs: int, lines: int, first_seed: int, *, write: bool) -> None:
     texts = []
     for faint, what in ((False, "Clear"), (True, "Faint")):
-        whole, closing = _scored(range(first_seed, first_seed + logs), lines, faint)
-        texts.append(table.markdown(whole, logs, closing, what))
+        whole, closing, exact = _scored(range(first_seed, first_seed + logs), lines, faint)
+        said = f"Of the what-ifs, {exact:.0%} say one number each and not a range."
+        texts.append(f"{table.markdown(whole, logs, closing, what)}\n\n{said}")
         print(texts[-1], *table.details(whole), sep="\n")
     if write:
         table.put("\n\n".join(texts))
 
 
-def _scored(seeds: range, lines: int, faint: bool) -> tuple[Score, int]:
-    """The score of some logs together, and their closing lines."""
+def _scored(seeds: range, lines: int, faint: bool) -> tuple[Score, int, float]:
+    """The score of some logs together, their closing lines, and the part of the what-ifs that are single numbers."""
     scores: list[Score] = []
-    closing = 0
+    closing = exact = 0
     for seed in seeds:
         with TemporaryDirectory(prefix="kaproxy-fleet-") as folder:
             log = Path(folder) / "fleet.jsonl"
             truth = fleet.write(log, lines, seed, faint=faint)
             with load([str(log)]) as engine:
-                scores.append(score(find_all(engine), truth))
+                found = score(find_all(engine), truth)
+                answers = held(engine, truth)
+            found[WHAT_IF].add(score_what_ifs(answers))
+            scores.append(found)
+            exact += sum(each.exact for each in answers)
         closing += truth.events["connection.closed"]
-    return total(scores), closing
+    whole = total(scores)
+    return whole, closing, exact / max(1, whole[WHAT_IF].planted)
 
 
 if __name__ == "__main__":

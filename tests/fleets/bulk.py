@@ -1,6 +1,8 @@
 """Ordinary life: devices that report and leave, devices that stay, and drops that come at random.
 
-Nothing here is to be found but in the shares of causes. Read next: `plants.py`.
+Nothing here is to be found but in the shares of causes. Four closing lines of five are of devices that came, reported
+and left in order, as in most fleets whose devices sleep; the proxy before Mosquitto writes 1580 bytes of one that
+connects, publishes once and leaves, and 1960 of one whose frames fill the flight recorder. Read next: `plants.py`.
 """
 
 from __future__ import annotations

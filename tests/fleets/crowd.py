@@ -15,11 +15,13 @@ from kaproxy.connection.directory import (
     ALIKE_FACTOR,
     ALIKE_S,
     DEATHS_KEPT,
+    NEAR_FACTOR,
     SHORTEST_AGE_S,
     SHORTEST_IDLE_S,
     Death,
 )
 from kaproxy.connection.evidence import Evidence, Neighbours
+from kaproxy.connection.neighbourhood import unexplained_idle
 from tests.fleets.world import Life
 
 #: Endings without a word, of established connections.
@@ -65,8 +67,10 @@ class Crowd:
             return evidence
         worker, at = life.client.worker, life.ended
         deaths = self._deaths[worker]
-        death = Death(at, life.lasted, evidence.idle_s or 0.0, evidence.keep_alive or 0)
+        death = Death(at, life.lasted, unexplained_idle(evidence), evidence.keep_alive or 0)
         idle = _alike(deaths, 2, death) if death.idle_s >= SHORTEST_IDLE_S else []
+        near_idle = _near(deaths, 2, death) if death.idle_s >= SHORTEST_IDLE_S else 0
+        near_age = _near(deaths, 1, death) if death.age_s >= SHORTEST_AGE_S else 0
         same_age = len(_alike(deaths, 1, death)) if death.age_s >= SHORTEST_AGE_S else 0
         keep_alives = len({death.keep_alive, *(each.keep_alive for each in idle)}) if idle else 0
         deaths.append(death)
@@ -78,6 +82,8 @@ class Crowd:
             same_age=same_age,
             same_idle=len(idle),
             same_idle_keep_alives=keep_alives,
+            near_age=near_age,
+            near_idle=near_idle,
             connects_1m=life.connects,
             previous_ended_s=None if previous is None else life.opened - previous,
         )
@@ -89,6 +95,12 @@ def _alike(deaths: Iterable[Death], what: int, death: Death) -> list[Death]:
     near = max(ALIKE_S, ALIKE_FACTOR * death[what])
     low, high = death[what] - near, death[what] + near
     return [each for each in deaths if low <= each[what] <= high and abs(each.at - death.at) > _SECOND]
+
+
+def _near(deaths: Iterable[Death], what: int, death: Death) -> int:
+    """Those of about its age (1) or idle time (2), and not in the same second."""
+    low, high = death[what] / NEAR_FACTOR, death[what] * NEAR_FACTOR
+    return sum(low <= each[what] <= high and abs(each.at - death.at) > _SECOND for each in deaths)
 
 
 def _between(times: list[float], start: float, end: float) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import kaproxy
-from tests.fleets import bulk, decoys, plants, plants_shared, silences
+from tests.fleets import bulk, decoys, plants, plants_keeping, plants_shared, silences
 from tests.fleets.lines import Scribe
 from tests.fleets.noise import with_noise
 from tests.fleets.plan import Plan
@@ -38,6 +38,7 @@ PARTS: tuple[Part, ...] = (
     decoys.duplicates,
     decoys.two_brokers,
     plants_shared.stall,
+    plants_keeping.plants,
 )
 #: A fleet with nothing wrong: whatever is found there is invented.
 HEALTHY = (
@@ -70,6 +71,7 @@ def log_lines(plan: Plan) -> Iterator[bytes]:
     yield from with_noise(scribe.lines(plan.lives, plan.told), plan.rng, plan.truth.noise)
     plan.truth.events.update(scribe.page.events)
     plan.truth.causes.update(scribe.page.causes)
+    plan.truth.lived.update(scribe.lived)
 
 
 def write(path: Path, lines: int, seed: int, parts: Sequence[Part] = PARTS, *, faint: bool = False) -> Truth:

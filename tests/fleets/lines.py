@@ -6,7 +6,8 @@ every other one is judged by itself. It may not know what was planted. Read next
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import Any, NamedTuple, cast
@@ -21,6 +22,7 @@ from kaproxy.telemetry.schema import SCHEMA
 from tests.fleets.crowd import Crowd
 from tests.fleets.endings import evidence_of
 from tests.fleets.living import limits_of
+from tests.fleets.replay import Lived, lived
 from tests.fleets.world import Group, Life
 
 #: Endings that differ between two devices of a kind, and of an age, in nothing but names and addresses.
@@ -30,6 +32,8 @@ NEVER_STOOD = frozenset({"probe", "refused", "denied"})
 #: How long the closing line waits for the look after the ending, seconds.
 _LOOK_S = {"gone": 3.0, "gave_up": 0.001, "clean": 0.02, "refused": 0.001}
 _USUAL_LOOK_S = 1.02
+#: A client group is an identifier with these replaced.
+_DIGITS = re.compile(r"[0-9a-fA-F]{8,}|[0-9]+")
 
 
 class Told(NamedTuple):
@@ -77,6 +81,7 @@ class Scribe:
     def __init__(self, lives: list[Life], rng: Random) -> None:
         self.page = _Page()
         self.crowd = Crowd(lives)
+        self.lived: dict[str, list[Lived]] = defaultdict(list)
         self._rng = rng
         self._recorder = Recorder(cast("Log", self.page))
         self._alike: dict[tuple[str, str, str, float], tuple[str, Mapping[str, Any]]] = {}
@@ -128,6 +133,8 @@ class Scribe:
                 level, record = found
                 return self.page.write(level, "connection.closed", self._renamed(record, life))
         evidence = evidence_of(life, self._rng, None, self.crowd.together(life))
+        if (known := lived(life, evidence)) is not None:
+            self.lived[_DIGITS.sub("#", life.client.id)].append(known)
         self._recorder.record(Closed(self.crowd.known(life, evidence)))
         if life.ending in ALIKE and not life.facts:
             self._alike[key] = (self.page.level, self.page.record)

@@ -18,6 +18,8 @@ from tests.fleets.world import Life
 Changes: TypeAlias = dict[str, Any]
 #: First bytes in the flight recorder, and how many pairs of ping and answer are kept.
 CONNECT, PINGREQ, PINGRESP, _FRAMES = 0x10, 0xC0, 0xD0, 8
+#: How a life begins that is too short to ping: from its client?, first byte, size.
+_BEGINNING = ((True, CONNECT, 21), (False, 0x20, 4), (True, 0x82, 18), (False, 0x90, 5), (True, 0x30, 55))
 _QUIET_S = 60.0
 _POLICY = Policy()
 
@@ -47,7 +49,7 @@ def lived(life: Life, rng: Random, made: Changes) -> Changes:
         "clean_start": group.clean_start,
         **_kept_alive(life, silence, gap, pings),
         **_talked(life, rng, pings),
-        "frames": _frames(silence, pace, pings, group.rtt_ms, rng),
+        "frames": _frames(silence, pace, pings, group.rtt_ms, rng) or _first_frames(life, silence),
         "relay": RelayFacts(rng.uniform(1e-4, 9e-4), lag := rng.uniform(1e-3, 6e-3), lag),
     }
 
@@ -95,6 +97,15 @@ def _frames(silence: float, pace: float, pings: int, rtt_ms: float, rng: Random)
         answered = max(0.0, at - rtt_ms / 1000 * rng.uniform(0.9, 1.3))
         found.append(Frame(round(answered, 3), from_client=False, first_byte=PINGRESP, size=2))
     return tuple(found)
+
+
+def _first_frames(life: Life, silence: float) -> tuple[Frame, ...]:
+    """What a device that reports and leaves has sent: without it its lines would be shorter than the proxy's own."""
+    waits = (0.0, 0.001, rtt_s(life), rtt_s(life) + 0.001, life.lasted - silence)
+    return tuple(
+        Frame(round(life.lasted - min(wait, life.lasted), 3), from_client, first_byte, size)
+        for wait, (from_client, first_byte, size) in zip(waits, _BEGINNING, strict=True)
+    )
 
 
 def rtt_s(life: Life) -> float:

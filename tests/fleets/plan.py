@@ -68,8 +68,10 @@ class Plan:
         plant: Plant | None = None,
         **facts: Any,
     ) -> Life:
-        """One more connection."""
+        """One more connection; `gaps` and `limit_s` among the facts are the life's own."""
+        gaps, limit_s = facts.pop("gaps", ()), facts.pop("limit_s", None)
         life = Life(client, opened, lasted, ending, facts, conn_id=f"{self.rng.getrandbits(64):016x}")
+        life.gaps, life.limit_s = tuple(gaps), limit_s
         self.lives.append(life)
         if plant is not None:
             life.plant = plant.name

@@ -5,6 +5,7 @@ Read next: `decoys.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kaproxy.connection.events import PingSlow, PingUnanswered, ProxyLagging
@@ -95,19 +96,22 @@ def _until_idle(plan: Plan, usual_s: float, limit_s: float | None) -> Draw:
     """Packets at random until nothing passes for the limit; without one the device leaves in order, in its time."""
 
     def draw(at: float) -> tuple[float, str, dict[str, Any]]:
-        lasted, longest = 0.0, 0.0
+        gaps: list[float] = []
         for _ in range(300):
             gap = plan.rng.expovariate(4.3 / usual_s)
             if limit_s is not None and gap >= limit_s:
                 idle = limit_s + plan.rng.uniform(0.02, 0.4)
-                return lasted + idle, "cut", {"silence": idle, "gap_max_s": longest, "late_gaps": 0}
-            gap = min(gap, usual_s * 1.9)
-            lasted, longest = lasted + gap, max(longest, gap)
+                return sum(gaps) + idle, "cut", {"silence": idle, **_survived(gaps, limit_s)}
+            gaps.append(min(gap, usual_s * 1.9))
             if plan.rng.random() < _LEAVES:
                 break
-        return lasted + 5.0, "clean", {"silence": 1.0, "gap_max_s": longest, "late_gaps": 0}
+        return sum(gaps) + 5.0, "clean", {"silence": 1.0, **_survived(gaps, limit_s)}
 
     return draw
+
+
+def _survived(gaps: Sequence[float], limit_s: float | None) -> dict[str, Any]:
+    return {"gap_max_s": max(gaps, default=0.0), "late_gaps": 0, "gaps": gaps, "limit_s": limit_s}
 
 
 def _forgetting(plan: Plan) -> None:
@@ -123,13 +127,15 @@ def _forgetting(plan: Plan) -> None:
     )
 
     def draw(at: float) -> tuple[float, str, dict[str, Any]]:
-        lasted, longest, gap = 0.0, 0.0, 0.0
+        gaps: list[float] = []
+        gap = 0.0
         while gap <= limit_s:
-            lasted, longest = lasted + gap, max(longest, gap)
-            if lasted and plan.rng.random() < _LEAVES:
-                return lasted + 5.0, "clean", {"silence": 1.0, "gap_max_s": longest, "late_gaps": 0}
+            if gap:
+                gaps.append(gap)
+                if plan.rng.random() < _LEAVES:
+                    return sum(gaps) + 5.0, "clean", {"silence": 1.0, **_survived(gaps, limit_s)}
             gap = plan.rng.expovariate(4.3 / limit_s)
-        return lasted + gap, "forgotten", {"gap_max_s": gap, "late_gaps": 0}
+        return sum(gaps) + gap, "forgotten", {**_survived(gaps, limit_s), "gap_max_s": gap}
 
     for client in plan.group(group, EAST, 4):
         plan.keep_on(client, draw, planted, pause=lambda: plan.rng.uniform(1, 9))
@@ -151,7 +157,7 @@ def premature(plan: Plan) -> None:
         return (
             300 + plan.rng.expovariate(1 / DAY),
             "premature",
-            {"silence": plan.rng.uniform(early_s, early_s + 8)},
+            {"silence": (silence := plan.rng.uniform(early_s, early_s + 8)), "limit_s": silence},
         )
 
     for client in plan.group(group, EAST, 16):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from kaproxy.analysis.findings.finding import Finding
+from tests.fleets import keeping
+from tests.fleets.keeping import Held
 from tests.fleets.truth import Plant, Truth
 
 Check: TypeAlias = Callable[[Finding, Plant], bool]
@@ -21,15 +23,21 @@ _MOST = 0.5
 _SECOND_US = 1_000_000
 #: How far the time a finding gives may be from the truth's, seconds.
 _NEAR_S = 30.0
+#: The row of what-ifs, which are no findings.
+WHAT_IF = "what_if"
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What must be said of a kind of plant: by one of these kinds of finding, with these numbers right."""
+    """What must be said of a kind of plant: by one of these kinds of finding, with these numbers right.
+
+    `held` is asked as well, where being right takes the whole truth.
+    """
 
     title: str
     kinds: tuple[str, ...]
     right: Check = lambda finding, plant: True
+    held: Callable[[Finding, Plant, Truth], bool] = lambda finding, plant, truth: True
 
 
 def number(names: Sequence[str], planted: str, tolerance: float, scale: float = 1.0) -> Check:
@@ -99,6 +107,15 @@ KINDS: Mapping[str, Sought] = {
     "broker_premature": Sought("brokers that expire too soon", ("broker_premature",)),
     "broker_stall": Sought("stalls of a broker", ("broker_stall",), when),
     "proxy_lag": Sought("times kaproxy itself was late", ("proxy_lag",)),
+    "keep_alive": Sought(
+        "Keep Alives that another value would mend, its range and gain",
+        ("keep_alive_advice",),
+        held=keeping.range_and_gain,
+    ),
+    "no_keep_alive": Sought(
+        "Keep Alives that no value mends", ("keep_alive_advice",), held=keeping.none_works
+    ),
+    WHAT_IF: Sought("what-ifs, by question and client group", ()),
 }
 
 #: What a kind of finding may truly say of plants and decoys, beside what it is for.
@@ -127,6 +144,7 @@ MAY: Mapping[str, tuple[str, ...]] = {
     "clients_left": ("job", "broker_stall"),
     "broker_closed_many": ("incident", "proxy_lag"),
     "reconnect_storm": ("incident",),
+    "keep_alive_advice": ("broker_premature",),
 }
 
 
@@ -158,7 +176,8 @@ def score(findings: Sequence[Finding], truth: Truth) -> Score:
     for plant in truth.plants:
         rows[plant.kind].planted += 1
         about = [each for each in findings if each.kind in KINDS[plant.kind].kinds and speaks_of(each, plant)]
-        right = [each for each in about if KINDS[plant.kind].right(each, plant)]
+        sought = KINDS[plant.kind]
+        right = [each for each in about if sought.right(each, plant) and sought.held(each, plant, truth)]
         if right:
             rows[plant.kind].found += 1
         elif about:
@@ -196,6 +215,12 @@ def _decoy(finding: Finding, truth: Truth) -> str:
     return f" [decoy: {', '.join(fooled)}]" if fooled else ""
 
 
+def score_what_ifs(answers: Sequence[Held]) -> Row:
+    """What-ifs of client groups; one that is vague is right as long as the truth is within it."""
+    wrong = [each.words for each in answers if not each.right]
+    return Row(len(answers), len(answers) - len(wrong), wrong=wrong)
+
+
 def total(scores: Sequence[Score]) -> Score:
     """Several logs' scores in one."""
     whole = {kind: Row() for kind in KINDS}
@@ -206,10 +231,10 @@ def total(scores: Sequence[Score]) -> Score:
 
 
 def shares(whole: Score) -> tuple[float, float]:
-    """Found of planted, and right of all that was said (1.0: nothing was invented)."""
-    planted = sum(row.planted for row in whole.values())
-    found = sum(row.found for row in whole.values())
-    invented = sum(len(row.invented) for row in whole.values())
+    """Found of planted, and right of all that was said (1.0: nothing was invented); what-ifs are neither."""
+    rows = [row for kind, row in whole.items() if kind != WHAT_IF]
+    planted, found = sum(row.planted for row in rows), sum(row.found for row in rows)
+    invented = sum(len(row.invented) for row in rows)
     return found / max(1, planted), found / max(1, found + invented)
 
 

@@ -13,6 +13,7 @@ from kaproxy.analysis.rejudge import rejudge
 from kaproxy.analysis.store.opening import load
 from tests.fleets import fleet, table
 from tests.fleets.conftest import Made
+from tests.fleets.keeping import held
 from tests.fleets.scoring import KINDS, Score, score, shares
 
 #: A log that the laboratory's proxies wrote: some 240 ways to drop, each before a broker of its own.
@@ -33,6 +34,8 @@ SURE = (
     "broker_premature",
     "broker_stall",
     "proxy_lag",
+    "keep_alive",
+    "no_keep_alive",
 )
 
 
@@ -67,6 +70,13 @@ def test_every_plant_of_a_sure_kind_is_found_with_its_numbers(kind: str, scored:
     row = scored[kind]
     assert row.planted > 0
     assert (row.found, row.missed, row.wrong) == (row.planted, [], [])
+
+
+def test_what_ifs_hold_what_would_have_happened(made: Made) -> None:
+    with load([str(made.path)]) as engine:
+        answers = held(engine, made.truth)
+    assert len(answers) > 20
+    assert [each.words for each in answers if not each.right] == []
 
 
 def test_logs_of_each_process_say_what_the_log_of_all_says(

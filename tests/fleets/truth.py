@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from tests.fleets.replay import Lived
+
 
 @dataclass(slots=True)
 class Plant:
@@ -49,6 +51,7 @@ class Truth:
     noise: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
+    lived: dict[str, list[Lived]] = field(default_factory=dict)  # by client group
 
     def save(self, path: Path) -> None:
         """As JSON."""
@@ -62,6 +65,9 @@ class Truth:
             found[name] = [Plant(**{**each, "subjects": tuple(each["subjects"])}) for each in found[name]]
         for name in ("noise", "events", "causes"):
             found[name] = Counter(found[name])
+        found["lived"] = {
+            group: [Lived.load(each) for each in lives] for group, lives in found["lived"].items()
+        }
         return cls(**found)
 
 

@@ -31,7 +31,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Devices of one kind. `pings_s` is the time between two control packets; 0: it never pings."""
+    """Devices of one kind. `pings_s` is the time between two control packets; 0: it never pings.
+
+    `habit` says how that time follows from the Keep Alive: `times` grows with it, `plus` is it and some seconds.
+    """
 
     name: str
     keep_alive: int
@@ -42,6 +45,7 @@ class Group:
     net: str = "10.1.0"
     will: bool = False
     clean_start: bool = True
+    habit: str = "times"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,9 @@ class Client:
 class Life:
     """One connection: `ending` names how it went (`endings.py`), `facts` the numbers of that.
 
-    `plant` says to what it belongs. `connects` (CONNECTs of its identifier within a minute) and `previous_ended` are
-    known once all lives are.
+    `plant` says to what it belongs; `gaps` are its survived pauses where each was drawn, `limit_s` where its path or
+    broker ends silences (s). `connects` (CONNECTs of its identifier within a minute) and `previous_ended` are known
+    once all lives are.
     """
 
     client: Client
@@ -72,6 +77,8 @@ class Life:
     conn_id: str = ""
     connects: int = 1
     previous_ended: float | None = None
+    gaps: tuple[float, ...] = ()
+    limit_s: float | None = None
 
     @property
     def port(self) -> int:

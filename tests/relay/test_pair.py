@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from kaproxy.connection.events import Event, KeepAliveOverdue
 from kaproxy.connection.facts import Ending, Side
+from kaproxy.relay.leg import LONG_CHUNK
 from kaproxy.relay.pair import FAR_S, LOOKS_PER_S, together
 from tests.relay.rig import (
     RecordingTracker,
@@ -189,7 +190,7 @@ async def test_a_peer_that_does_not_read_stops_the_other_and_is_measured() -> No
         sent = await fill(broker)
         pair = rig.living()[0]
         assert pair.client.held is not None
-        assert len(pair.client.held) <= 65536
+        assert len(pair.client.held) <= LONG_CHUNK
         client.shutdown(trio.socket.SHUT_WR)
         line = await rig.line()
         assert line.closed_by == "client"

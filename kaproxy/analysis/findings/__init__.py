@@ -1,12 +1,13 @@
 """What stands out in the tables: each file finds one kind of thing, and says it in sentences with numbers.
 
-`find_all` asks every finder in turn; the report shows what they say in this order. It may not know how anything is
-shown. Read next: `finding.py` for what a finding is, then `causes.py`, the simplest finder.
+`find_all` asks every finder, two at a time; the report shows what they say in this order. It may not know how
+anything is shown. Read next: `finding.py` for what a finding is, then `causes.py`, the simplest finder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from kaproxy.analysis.findings import (
@@ -25,12 +26,15 @@ from kaproxy.analysis.findings import (
     windows,
 )
 from kaproxy.analysis.findings.finding import Finding
-from kaproxy.analysis.store.engine import Engine, EngineError
+from kaproxy.analysis.store.engine import Engine, EngineError, Memory
 from kaproxy.diagnosis.verdict import Confidence, Owner
 
 __all__ = ["FINDERS", "Finder", "Finding", "find_all"]
 
 Finder: TypeAlias = Callable[[Engine], list[Finding]]
+
+#: Finders that work at a time: while one waits for the engine, the other puts its rows together.
+_AT_ONCE = 2
 
 
 def _advice(engine: Engine) -> list[Finding]:
@@ -68,15 +72,25 @@ def find_all(
 
     A finder that fails does not cost the report: its failure is a finding that says so.
     """
+    memory = engine if isinstance(engine, Memory) else Memory(engine)
     found: list[Finding] = []
-    for number, (word, finder) in enumerate(finders, 1):
-        if progress is not None:
-            progress(word, number, len(finders))
-        try:
-            found.extend(finder(engine))
-        except Exception as error:
-            found.append(_failed(word, error))
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        asked = [pool.submit(_found, memory, word, finder) for word, finder in finders]
+        for number, ((word, _), its) in enumerate(zip(finders, asked, strict=True), 1):
+            if progress is not None:
+                progress(word, number, len(finders))
+            found.extend(its.result())
+    finally:
+        pool.shutdown(cancel_futures=True)
     return found
+
+
+def _found(engine: Engine, word: str, finder: Finder) -> list[Finding]:
+    try:
+        return finder(engine)
+    except Exception as error:
+        return [_failed(word, error)]
 
 
 def _failed(word: str, error: Exception) -> Finding:

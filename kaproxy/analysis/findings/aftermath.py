@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from statistics import median
 
@@ -24,7 +25,7 @@ _FEWEST_WAITS = 3
 CROWD = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Return:
     """One client after its drop: moments (s) of its attempts, relative to the drop; `back`: did the last one stand."""
 
@@ -32,7 +33,7 @@ class Return:
     attempts: tuple[float, ...]
     back: bool
 
-    @property
+    @cached_property
     def waits(self) -> list[float]:
         """From the drop to the first attempt, and from each to the next."""
         return [later - earlier for earlier, later in pairwise((0.0, *self.attempts))]

@@ -44,8 +44,10 @@ class Span:
 
 def span(engine: Engine) -> Span:
     """What the log covers; all 0 where it is empty."""
-    sql = f"select count(*), sum(case when {DROP} then 1 else 0 end), min(ended_us), max(ended_us) from {{closed}}"
-    (lines, drops, *moments) = engine.rows(sql)[0]
+    (lines, drops, *moments) = engine.rows(
+        f"select sum(lines), sum(case when {DROP} then lines else 0 end), min(first_us), max(last_us) "
+        "from {clients} as clients"
+    )[0]
     moments += engine.rows("select min(at_us), max(at_us) from {warned}")[0]
     known = [int(each) for each in moments if each]
     return Span(int(lines or 0), int(drops or 0), min(known, default=0), max(known, default=0))
@@ -65,9 +67,9 @@ def one_of(engine: Engine, column: str, values: Iterable[str]) -> str:
     return f"{column} in ({listed})" if listed else "1 = 0"
 
 
-def connections(engine: Engine, condition: str) -> tuple[str, ...]:
-    """The first connections that ended under this condition."""
-    sql = f"select conn_id, ended_us from {{closed}} where {condition} order by ended_us, conn_id"
+def connections(engine: Engine, condition: str, table: str = "{drops}") -> tuple[str, ...]:
+    """The first connections that ended under this condition; of all and not of the drops in `table` "{closed}"."""
+    sql = f"select conn_id, ended_us from {table} where {condition} order by ended_us, conn_id"
     return tuple(str(row[0]) for row in engine.rows(f"{sql} limit {CONNECTIONS_KEPT}"))
 
 

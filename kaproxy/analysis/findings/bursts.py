@@ -56,7 +56,8 @@ class Counted:
 
     def windows(self, width_s: int, least: int) -> str:
         """The query for windows with at least so many: parts, start, count."""
-        width = width_s * SECOND_US
+        # Without the cast ClickHouse 18.16 gives a remainder as narrow as its divisor, and that of an hour wraps.
+        width = f"cast({width_s * SECOND_US} as {{INT}})"
         start = f"{self.moment} - {self.moment} % {width}"
         named = ", ".join(f"{part} as part_{place}" for place, part in enumerate(self.parts))
         return (

@@ -16,6 +16,8 @@ from kaproxy.diagnosis.libraries import CLIENT_PROFILES, EARLY_S, LATE_S, Client
 #: How far (s, and part of it) a cadence may lie from its formula: scheduling below, the network above.
 _NEAR_S, _NEAR = 0.3, 0.01
 _MOST_LIBRARIES = 4
+#: At this Keep Alive (s) some seconds more are nothing.
+_LARGE = 10_000
 #: A margin of a quarter of the Keep Alive is left where the lateness is at most a quarter of it.
 _QUARTER = 4
 
@@ -28,6 +30,12 @@ class Formula:
     period_s: Callable[[int], float]
     keep_alive_from: int | None = None
     by_round_trip: bool = False
+
+    @property
+    def times(self) -> float | None:
+        """So many times the Keep Alive, where it grows with it; None where some seconds are added."""
+        factor = self.period_s(_LARGE) / _LARGE
+        return round(factor, 2) if factor > 1 + _NEAR else None
 
     def fits(self, keep_alive: int, cadence_s: float) -> bool:
         """Is that cadence (s) the formula's at this Keep Alive (s)?"""

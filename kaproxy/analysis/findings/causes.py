@@ -78,7 +78,7 @@ def _counts(engine: Engine) -> list[Count]:
     )
     rows = engine.rows(
         f"select cause, root, count(*) as drops, count(distinct client_id), {sure}, min(ended_us), max(ended_us) "
-        f"from {{closed}} where {DROP} group by cause, root order by drops desc, cause, root"
+        f"from {{drops}} where {DROP} group by cause, root order by drops desc, cause, root"
     )
     return [Count(str(cause), root or None, *(int(n) for n in numbers)) for cause, root, *numbers in rows]
 

@@ -87,7 +87,7 @@ def _cells(engine: Engine, whole: Span, width: float) -> dict[tuple[str, ...], t
     ours = f"{DROP} and client_id is not null and cause <> '{Cause.TAKEOVER}'"
     many = engine.rows(
         "select cause, coalesce(root, '') as reason, client_group, count(*) as drops, count(distinct client_id) "
-        f"from {{closed}} where {ours} group by cause, coalesce(root, ''), client_group "
+        f"from {{drops}} where {ours} group by cause, coalesce(root, ''), client_group "
         f"having count(*) >= {FEWEST_DROPS} order by drops desc, cause, reason, client_group limit {_LOOKED_AT}"
     )
     cells: dict[tuple[str, ...], tuple[int, list[int]]] = {
@@ -98,7 +98,7 @@ def _cells(engine: Engine, whole: Span, width: float) -> dict[tuple[str, ...], t
         return {}
     number = f"cast(floor((ended_us - {whole.first_us}) / {width * SECOND_US}) as {{INT}})"
     rows = engine.rows(
-        f"select cause, coalesce(root, '') as reason, client_group, {number} as stretch, count(*) from {{closed}} "
+        f"select cause, coalesce(root, '') as reason, client_group, {number} as stretch, count(*) from {{drops}} "
         f"where {ours} and {one_of(engine, 'client_group', {cell[2] for cell in cells})} "
         f"group by cause, coalesce(root, ''), client_group, {number}"
     )
@@ -176,9 +176,9 @@ def _grown(engine: Engine, whole: Span, width: float, change: Change) -> bool:
     """Is it only that the group has as many times more (or fewer) clients since?"""
     moment = _moment(whole, width, change)
     (before, after) = engine.rows(
-        f"select count(distinct case when ended_us < {moment} then client_id end), "
-        f"count(distinct case when ended_us >= {moment} then client_id end) "
-        f"from {{closed}} where {one_of(engine, 'client_group', [change.group])}"
+        f"select count(distinct case when first_us < {moment} then client_id end), "
+        f"count(distinct case when last_us >= {moment} then client_id end) "
+        f"from {{clients}} as clients where {one_of(engine, 'client_group', [change.group])}"
     )[0]
     low, high = sorted((change.before, change.after))
     fewer, more = (before, after) if change.begins else (after, before)
@@ -238,7 +238,7 @@ _WORKING_DAY = 10 / 24
 def _which(engine: Engine, what: str) -> tuple[list[str], int, int, int]:
     """Brokers, first and last moment and number of clients of the drops under this condition."""
     rows = engine.rows(
-        "select broker_addr, client_id, count(*), min(ended_us), max(ended_us) from {closed} "
+        "select broker_addr, client_id, count(*), min(ended_us), max(ended_us) from {drops} "
         f"where {what} group by broker_addr, client_id"
     )
     brokers: Counter[str] = Counter()

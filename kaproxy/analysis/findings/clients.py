@@ -25,7 +25,7 @@ from kaproxy.analysis.findings.asking import (
 from kaproxy.analysis.findings.chance import LEVEL, poisson_tail
 from kaproxy.analysis.findings.finding import Finding
 from kaproxy.analysis.store.engine import Engine, Row
-from kaproxy.diagnosis.verdict import Confidence, Owner
+from kaproxy.diagnosis.verdict import Cause, Confidence, Owner
 from kaproxy.diagnosis.wording import counted
 
 #: So many drops at least, and so many times the usual, before a client is told of.
@@ -39,6 +39,9 @@ _LOOKED_AT, _PEERS_COUNTED = 2000, 1000
 #: Half of the drops from this part of the clients, or less, is called a few.
 FEW = 0.05
 _HOUR_DAYS = 1 / 24
+#: A dial that the broker's host refused, or did not answer, is no drop of the client whose dial it was.
+_ITS_OWN = f"{DROP} and cause not in ('{Cause.BROKER_REFUSED}', '{Cause.DIAL_TIMEOUT}')"
+_ITS_DROPS = f"sum(case when {_ITS_OWN} then lines else 0 end)"
 
 
 def find(engine: Engine) -> list[Finding]:
@@ -53,7 +56,7 @@ def find(engine: Engine) -> list[Finding]:
 def _spread(engine: Engine) -> list[tuple[int, int]]:
     """(drops, how many clients have so many), most drops first; clients without a drop are in it."""
     per_client = (
-        "select client_id, sum(1 - clean) as drops from {closed} "
+        f"select client_id, {_ITS_DROPS} as drops from {{clients}} as counted "
         "where client_id is not null group by client_id"
     )
     rows = engine.rows(
@@ -91,7 +94,8 @@ def _whole(whole: Span, spread: list[tuple[int, int]], drops: int) -> Finding:
         "Look at the clients named below first."
         if few
         else "Look at what the clients share, not at one of them.",
-        "Closing lines counted by client identifier; connections without CONNECT have none.",
+        "Closing lines counted by client identifier; connections without CONNECT have none, and dials that the broker "
+        "refused are nobody's.",
         drops=drops,
         numbers={
             "clients": clients,
@@ -112,8 +116,8 @@ def _worst(engine: Engine, whole: Span, spread: list[tuple[int, int]], drops: in
     clients = sum(number for _, number in spread)
     usual = _usual(engine, drops / clients)
     rows = engine.rows(
-        "select client_id, client_group, count(*) as drops, min(ended_us), max(ended_us) from {closed} "
-        f"where {DROP} and client_id is not null group by client_id, client_group "
+        "select client_id, client_group, count(*) as drops, min(ended_us), max(ended_us) from {drops} "
+        f"where {_ITS_OWN} and client_id is not null group by client_id, client_group "
         f"having count(*) >= {FEWEST_DROPS} order by drops desc, client_id limit {_LOOKED_AT}"
     )
     worst = [
@@ -136,8 +140,8 @@ def _stands_out(drops: int, usual: float, clients: int) -> bool:
 def _usual(engine: Engine, mean: float) -> dict[str, float]:
     """Client group -> drops of a client that are usual: the group's median, or the fleet's mean for few peers."""
     per_client = (
-        "select client_group, client_id, sum(1 - clean) as drops from {closed} where client_id is not null "
-        "group by client_group, client_id"
+        f"select client_group, client_id, {_ITS_DROPS} as drops from {{clients}} as counted "
+        "where client_id is not null group by client_group, client_id"
     )
     rows = engine.rows(
         f"select client_group, drops, count(*) from ({per_client}) as clients group by client_group, drops "
@@ -153,7 +157,7 @@ def _usual(engine: Engine, mean: float) -> dict[str, float]:
 def _causes(engine: Engine, clients: list[str]) -> dict[str, list[Row]]:
     """Client identifier -> (client identifier, cause, root, drops), its commonest cause first."""
     rows = engine.rows(
-        f"select client_id, cause, root, count(*) as drops from {{closed}} where {DROP} and "
+        f"select client_id, cause, root, count(*) as drops from {{drops}} where {_ITS_OWN} and "
         f"{one_of(engine, 'client_id', clients)} group by client_id, cause, root "
         "order by client_id, drops desc, cause, root"
     )
@@ -182,7 +186,7 @@ def _one(engine: Engine, whole: Span, row: Row, usual: float, causes: list[Row])
             "usual": round(usual, 3),
             "by_cause": {named(str(c), r or None): int(count) for _, c, r, count in causes},
         },
-        connections=connections(engine, f"{DROP} and {one_of(engine, 'client_id', [str(client)])}"),
+        connections=connections(engine, f"{_ITS_OWN} and {one_of(engine, 'client_id', [str(client)])}"),
         first_us=int(first),
         last_us=int(last),
     )

@@ -1,22 +1,21 @@
 """Which clock do endings follow: age, or wall clock? Circular statistics and spreads over plain numbers.
 
-Two tests. Events on a circle (the phase of hour or day) gather more than chance would have it (Rayleigh's test, and
-the binomial tail of those in one narrow window). Connections that ended at one age: either their ages are equal and
-their ends apart, or their ends are equal and their ages apart, or both, and then it cannot be told.
+Events on a circle (the phase of hour or day) gather more than chance would have it (Rayleigh's test, and the binomial
+tail of those in one narrow window). Of connections that ended at one age: who came back later lives as long, or shorter
+by as much; ages are equal and ends apart, or the other way round; or both are, and then it cannot be told.
 It may not know a log. Read next: `periods.py`, which asks.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
-from math import atan2, cos, hypot, pi, sin
-from statistics import median
-
-from scipy import special
+from math import atan2, cos, exp, hypot, pi, sin, sqrt
+from statistics import fmean, median
 
 from kaproxy.analysis.findings.chance import binomial_tail
 
@@ -45,7 +44,7 @@ class Beat:
 
 def rayleigh(count: int, strength: float) -> float:
     """How likely points on a circle gather this much by chance (large-sample form of Rayleigh's test)."""
-    return float(special.chdtrc(2, 2 * count * strength**2))
+    return exp(-count * strength**2)
 
 
 def mean_phase(minutes: Sequence[float], period: float) -> tuple[float, float]:
@@ -129,30 +128,33 @@ class Follows(StrEnum):
     EITHER = "either"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lives:
-    """Connections of about one age: when each began and ended (seconds), and whose it was."""
+    """Connections of about one age: when each began and ended (seconds), and whose it was.
+
+    What is worked out of them is kept.
+    """
 
     began: Sequence[float]
     ended: Sequence[float]
     clients: Sequence[object]
 
-    @property
+    @cached_property
     def ages(self) -> list[float]:
         """How old each became, the shortest first."""
         return sorted(end - start for start, end in zip(self.began, self.ended, strict=True))
 
-    @property
+    @cached_property
     def age_s(self) -> float:
         """The age in the middle."""
         return float(median(self.ages))
 
-    @property
+    @cached_property
     def spread_s(self) -> float:
         """How far ages lie apart: half the range of the middle two thirds, seconds."""
         return _spread(self.ages)
 
-    @property
+    @cached_property
     def crowds(self) -> list[list[int]]:
         """Connections that ended at one moment: their places, crowd by crowd."""
         order = sorted(range(len(self.ended)), key=lambda at: self.ended[at])
@@ -181,9 +183,10 @@ def follows(lives: Lives) -> Follows:
     A schedule may be the wall clock or one of each client's own; either way one client's ends are spaced more evenly
     than its connections are of one age, since it takes a while to come back.
     """
-    told = _by_spacing(lives)
-    if told is not Follows.EITHER:
-        return told
+    for test in (_by_pauses, _by_spacing):
+        told = test(lives)
+        if told is not Follows.EITHER:
+            return told
     crowds = lives.crowds
     if len(crowds) >= _APART * len(lives.ended) and len(crowds) >= FEWEST_CYCLES:
         return Follows.AGE if len(set(lives.clients)) >= _INDEPENDENT else Follows.EITHER
@@ -192,6 +195,48 @@ def follows(lives: Lives) -> Follows:
 
 
 _APART, _INDEPENDENT, _CROWD, _NEXT = 0.5, 3, 3, 1.5
+
+
+def _by_pauses(lives: Lives) -> Follows:
+    """Who comes back later lives shorter by as much where a schedule is kept, and just as long where an age is.
+
+    A straight line through ages over the pauses before them: its slope is -1 or 0, if either.
+    """
+    pairs = list(_pauses_and_ages(lives))
+    if len(pairs) < _FEWEST_PAIRS:
+        return Follows.EITHER
+    pauses, ages = zip(*pairs, strict=True)
+    (pause_s, age_s), count = (fmean(pauses), fmean(ages)), len(pairs)
+    of_pauses = sum((pause - pause_s) ** 2 for pause in pauses)
+    of_ages = sum((age - age_s) ** 2 for age in ages)
+    if of_pauses < count * _VARIED_S**2:
+        return Follows.EITHER
+    slope = sum((pause - pause_s) * (age - age_s) for pause, age in pairs) / of_pauses
+    error = sqrt(max(0.0, of_ages - slope**2 * of_pauses) / (count - 2) / of_pauses) + _LEAST_ERROR
+    if abs(slope + 1) <= _SAME * error and -slope >= _OTHER * error:
+        return Follows.WALL
+    return Follows.AGE if abs(slope) <= _SAME * error and slope + 1 >= _OTHER * error else Follows.EITHER
+
+
+#: Standard errors within which a slope is the one, and beyond which it is not the other; fewer pairs tell nothing.
+_SAME, _OTHER, _LEAST_ERROR, _FEWEST_PAIRS = 3.0, 6.0, 0.02, 10
+_VARIED_S = 1.0  # pauses that are all alike tell nothing
+
+
+def _pauses_and_ages(lives: Lives) -> Iterator[tuple[float, float]]:
+    """How long a client was away before a connection, and how old that became, seconds."""
+    last: dict[object, float] = {}
+    for began, ended, client in sorted(
+        zip(lives.began, lives.ended, lives.clients, strict=True), key=_by_end
+    ):
+        pause = began - last.get(client, began)
+        if 0 < pause < 0.5 * lives.age_s:
+            yield pause, ended - began
+        last[client] = ended
+
+
+def _by_end(life: tuple[float, float, object]) -> float:
+    return life[1]
 
 
 def _by_spacing(lives: Lives) -> Follows:

@@ -73,7 +73,7 @@ def _candidates(engine: Engine) -> list[str]:
     taken = f"sum(case when cause = '{Cause.TAKEOVER}' then 1 else 0 end)"
     apart = "min(worker) <> max(worker) or min(source) <> max(source)"
     rows = engine.rows(
-        "select client_id, count(*) as endings from {closed} "
+        "select client_id, count(*) as endings from {drops} "
         f"where {DROP} and client_id is not null and (closed_by = 'broker' or cause = '{Cause.TAKEOVER}') "
         f"group by client_id having {taken} >= {FEWEST_TAKEOVERS} "
         f"or (count(*) >= {FEWEST_TAKEOVERS} and ({apart})) "

@@ -110,11 +110,11 @@ def find(engine: Engine) -> list[Finding]:
 def _rates(engine: Engine, column: str) -> dict[str, Rate]:
     """The rates by a column, most drops first; what is beyond the first few hundred is one nameless rest."""
     per_client = (
-        f"select {column} as part, client_id, sum(1 - clean) as drops, sum(duration_s) as seconds "
-        f"from {{closed}} where client_id is not null group by {column}, client_id"
+        f"select {column} as part, client_id, sum(case when {DROP} then lines else 0 end) as drops, "
+        f"sum(seconds) as lived from {{clients}} as counted where client_id is not null group by {column}, client_id"
     )
     rows = engine.rows(
-        "select part, sum(drops) as dropped, sum(seconds), count(*), sum(case when drops > 0 then 1 else 0 end), "
+        "select part, sum(drops) as dropped, sum(lived), count(*), sum(case when drops > 0 then 1 else 0 end), "
         f"sum(drops * drops) from ({per_client}) as clients group by part order by dropped desc, part"
     )
     rates: dict[str, Rate] = {}
@@ -136,7 +136,7 @@ def _is_group(engine: Engine, column: str, name: str, rate: Rate, groups: list[s
     if not groups:
         return False
     theirs = f"{DROP} and {one_of(engine, column, [name])} and {one_of(engine, 'client_group', groups)}"
-    (count,) = engine.rows(f"select count(*) from {{closed}} where {theirs}")[0]
+    (count,) = engine.rows(f"select count(*) from {{drops}} where {theirs}")[0]
     return bool(count >= _SAME * rate.drops)
 
 
@@ -144,8 +144,8 @@ def _finding(engine: Engine, column: str, noun: str, name: str, rates: tuple[Rat
     one, rest = rates
     what = f"{DROP} and {one_of(engine, column, [name])}"
     cause, root, count, first, last = engine.rows(
-        "select cause, root, count(*) as drops, min(ended_us), max(ended_us) from {closed} "
-        f"where {what} group by cause, root order by drops desc limit 1"
+        "select cause, root, count(*) as drops, min(ended_us), max(ended_us) from {drops} "
+        f"where {what} group by cause, root order by drops desc, cause, root limit 1"
     )[0]
     row = catalogue(str(cause), root or None)
     ratio = one.per_day / rest.per_day if rest.per_day else None

@@ -109,7 +109,7 @@ def _bins(engine: Engine, condition: str, value: str) -> dict[Place, list[Bin]]:
     """Counts by half seconds of a value, at the places on the side that was seen to end it."""
     sql = (
         f"select {_ROW}, closed_by, cast(floor({value} * 2) as {{INT}}) as step, min({value}), max({value}), count(*) "
-        f"from {{closed}} where {condition} and {value} is not null group by {_ROW}, closed_by, step"
+        f"from {{drops}} where {condition} and {value} is not null group by {_ROW}, closed_by, step"
     )
     found: dict[Place, list[Bin]] = defaultdict(list)
     for net, listener, broker, closed_by, _, low, high, count in engine.rows(sql):

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from kaproxy.analysis.findings import incident_words
 from kaproxy.analysis.findings.aftermath import Return, spread
-from kaproxy.analysis.findings.asking import DROP, SECOND_US, Span, one_of, span
+from kaproxy.analysis.findings.asking import DROP, SECOND_US, Span, span
+from kaproxy.analysis.findings.attempts import Attempt, attempts_after
 from kaproxy.analysis.findings.bursts import APART_US, Burst, Counted, search
 from kaproxy.analysis.findings.families import (
     ATTEMPTS,
@@ -30,7 +31,7 @@ from kaproxy.analysis.findings.families import (
 )
 from kaproxy.analysis.findings.finding import Finding
 from kaproxy.analysis.findings.live import live_at
-from kaproxy.analysis.store.engine import Engine
+from kaproxy.analysis.store.engine import Engine, Row
 from kaproxy.diagnosis.verdict import Cause
 
 MOST_TOLD = 12
@@ -116,7 +117,7 @@ def _incidents(
 ) -> list[Incident]:
     """What stands out among the drops of these families; what only follows the incidents `after` is theirs."""
     condition = f"{DROP} and {phase} and {in_families(families)}"
-    counted = Counted("{closed}", "ended_us", ("broker_addr", family_sql(families)), condition)
+    counted = Counted("{drops}", "ended_us", ("broker_addr", family_sql(families)), condition)
     bursts = search(engine, counted, whole.seconds, batched=(SILENCE,))
     crowds = [each for each in _together(bursts) if not any(_follows(each, other) for other in after)]
     crowds = sorted(crowds, key=lambda each: -each.count)[:_LOOKED_INTO]
@@ -179,11 +180,11 @@ def _with_drops(engine: Engine, crowds: list[Incident], condition: str) -> list[
     during = " or ".join(f"(ended_us >= {each.start_us} and ended_us < {each.end_us})" for each in crowds)
     rows = engine.rows(
         "select conn_id, source, worker, broker_addr, client_id, client_group, client_net, cause, root, confidence, "
-        "closed_by, ended_us, duration_s, neighbours_live, neighbours_dials_refused from {closed} "
+        "closed_by, ended_us, duration_s, neighbours_live, neighbours_dials_refused from {drops} "
         f"where ({during}) and {condition} "
         f"order by ended_us, conn_id limit {_READ}"
     )
-    drops = [_drop(*row) for row in rows]
+    drops = [_drop(row) for row in rows]
     ends = [each.ended_us for each in drops]
     return [
         replace(
@@ -198,23 +199,24 @@ def _with_drops(engine: Engine, crowds: list[Incident], condition: str) -> list[
     ]
 
 
-def _drop(conn_id: str, source: str, worker: str, broker: str, client: str | None, *rest: object) -> Drop:
-    group, net, cause, root, confidence, closed_by, ended, lasted, live, refused = rest
+def _drop(row: Row) -> Drop:
+    conn_id, source, worker, broker, client, group, net, *verdict, ended, lasted, live, refused = row
+    cause, root, confidence, closed_by = verdict
     return Drop(
         str(conn_id),
         f"{source}/{worker}",
         str(broker),
-        str(client or net or ""),
-        str(group or ""),
-        str(net or ""),
+        client or net or "",
+        group or "",
+        net or "",
         str(cause),
-        str(root) if root else None,
+        root or None,
         str(confidence),
         str(closed_by),
-        int(str(ended)),
-        float(str(lasted)),
-        int(str(live or 0)),
-        int(str(refused or 0)),
+        int(ended),
+        float(lasted or 0.0),
+        int(live or 0),
+        int(refused or 0),
     )
 
 
@@ -222,7 +224,7 @@ def _with_live(engine: Engine, crowds: list[Incident]) -> list[Incident]:
     """How many connections of the brokers stood just before."""
     live = live_at(engine, [(each.brokers, each.start_us) for each in crowds])
     return [
-        replace(crowd, live=max(count, len({each.conn_id for each in crowd.drops})))
+        replace(crowd, live=max(count, len({(each.conn_id, each.process) for each in crowd.drops})))
         for crowd, count in zip(crowds, live, strict=True)
     ]
 
@@ -286,28 +288,22 @@ def _sorted_out(incidents: list[Incident]) -> tuple[list[Incident], list[list[In
 
 def _with_returns(engine: Engine, incidents: list[Incident]) -> list[Incident]:
     """The clients' attempts after each incident, until they were back."""
-    return [_returned(engine, each) for each in incidents]
+    return [
+        _returned(each, attempts_after(engine, each.brokers, each.start_us, each.end_us + RETURN_US))
+        for each in incidents
+    ]
 
 
-def _returned(engine: Engine, incident: Incident) -> Incident:
-    until = incident.end_us + RETURN_US
-    where = f"{one_of(engine, 'broker_addr', incident.brokers)} and client_id is not null"
-    attempts = engine.rows(
-        f"select client_id, opened_us, case when {STOOD} then 1 else 0 end from {{closed}} "
-        f"where {where} and opened_us > {incident.start_us} and opened_us <= {until} order by opened_us limit {_READ}"
-    )
-    stood = engine.rows(
-        f"select client_id, at_us, 1 from {{warned}} where event = 'connection.established' and {where} "
-        f"and at_us > {incident.start_us} and at_us <= {until} order by at_us limit {_READ}"
-    )
-    by_client: dict[str, list[tuple[int, bool]]] = defaultdict(list)
-    for client, moment, success in sorted((*attempts, *stood), key=lambda row: row[1]):
-        by_client[str(client)].append((int(moment), bool(success)))
+def _returned(incident: Incident, tries: Sequence[Attempt]) -> Incident:
     first = incident.start_us
     lost = {each.client: each for each in incident.drops}
+    by_client: dict[str, list[tuple[int, bool]]] = {client: [] for client in lost}
+    for client, moment, stood in tries:
+        if client in by_client:
+            by_client[client].append((moment, bool(stood)))
     returns, moments, refused = [], [], 0
     for client, drop in lost.items():
-        tried, back = _until_back(by_client.get(client, []), drop.ended_us)
+        tried, back = _until_back(by_client[client], drop.ended_us)
         returns.append(Return(drop.group, tuple((each - drop.ended_us) / SECOND_US for each in tried), back))
         moments += [(each - first) / SECOND_US for each in tried]
         refused += len(tried) - back

@@ -103,21 +103,40 @@ _OFTEN = 0.3
 
 def find(engine: Engine) -> list[Finding]:
     """One finding per client group and Keep Alive, the most drops first."""
-    by_group: dict[str, list[Fleet]] = defaultdict(list)
-    for fleet in _fleets(engine):
-        by_group[fleet.group].append(fleet)
     found = [
         _finding(engine, fleet, formula)
-        for group in by_group.values()
+        for group in _by_group(engine).values()
         for fleet, formula in _late_ones(group)
     ]
     return sorted(found, key=lambda each: (-each.drops, each.subject))
 
 
+def habits(engine: Engine) -> dict[str, tuple[Formula, ...]]:
+    """By client group, the formulas that fit its cadence at all its Keep Alives, where it pings late as a rule."""
+    known = {group: formulas(_gathered(_late(fleets))) for group, fleets in _by_group(engine).items()}
+    return {group: found for group, found in known.items() if found}
+
+
+def _by_group(engine: Engine) -> dict[str, list[Fleet]]:
+    found: dict[str, list[Fleet]] = defaultdict(list)
+    for fleet in _fleets(engine):
+        found[fleet.group].append(fleet)
+    return found
+
+
+def _late(group: Sequence[Fleet]) -> list[Fleet]:
+    return [each for each in group if each.habitual and each.late >= FEWEST]
+
+
+def _gathered(late: Sequence[Fleet]) -> dict[int, float]:
+    """The cadence (s) by Keep Alive, where it is one."""
+    return {each.keep_alive: each.cadence[0] for each in late if each.cadence[1] >= GATHERED}
+
+
 def _late_ones(group: Sequence[Fleet]) -> Iterable[tuple[Fleet, tuple[Formula, ...]]]:
     """Fleets of one group without margin, with the formulas that fit all its Keep Alives, else their own."""
-    late = [each for each in group if each.habitual and each.late >= FEWEST]
-    gathered = {each.keep_alive: each.cadence[0] for each in late if each.cadence[1] >= GATHERED}
+    late = _late(group)
+    gathered = _gathered(late)
     shared = formulas(gathered)
     for fleet in late:
         slope, fit = fleet.sums.slope_and_fit
@@ -189,7 +208,7 @@ def _steps(engine: Engine) -> dict[tuple[str, int], list[tuple[float, int]]]:
     )
     warnings = (
         "select client_group, keep_alive, cast(floor(gap_s * 4) as {INT}) as step, avg(gap_s), count(*) "
-        f"from {{warned}} where event = 'keep_alive.late' and gap_s > keep_alive + {LATE_S} "
+        f"from {{warnings}} where event = 'keep_alive.late' and gap_s > keep_alive + {LATE_S} "
         "and client_group is not null group by client_group, keep_alive, step"
     )
     for sql in (lines, warnings):
@@ -216,7 +235,7 @@ def _finding(engine: Engine, fleet: Fleet, found: tuple[Formula, ...]) -> Findin
         drops=fleet.drops,
         subject=fleet.group,
         numbers=_numbers(fleet, cadence, found, fits),
-        connections=connections(engine, condition),
+        connections=connections(engine, condition, "{closed}"),
     )
 
 

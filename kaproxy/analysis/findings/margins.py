@@ -8,6 +8,7 @@ Read next: `late_pingers.py`, which does.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -41,25 +42,21 @@ class Thin:
     known_broker: bool = True
     worst: dict[str, float] = field(default_factory=dict)
     conn_ids: list[str] = field(default_factory=list)
+    margin_s: float = math.inf  # the smallest of all
     limit_s: float = 0.0
     first_us: int | None = None
     last_us: int | None = None
 
     def note(self, client: str, margin_s: float, limit_s: float) -> None:
         """One client's smallest margin, and the limit it was held against."""
-        if not self.worst or margin_s < min(self.worst.values()):
-            self.limit_s = limit_s
+        if margin_s < self.margin_s:
+            self.margin_s, self.limit_s = margin_s, limit_s
         self.worst[client] = min(margin_s, self.worst.get(client, margin_s))
 
     def seen(self, first_us: int, last_us: int) -> None:
         """It happened then, too."""
         self.first_us = min(first_us, self.first_us or first_us)
         self.last_us = max(last_us, self.last_us or last_us)
-
-    @property
-    def margin_s(self) -> float:
-        """The smallest of all."""
-        return min(self.worst.values())
 
 
 def find(engine: Engine) -> list[Finding]:
@@ -95,12 +92,12 @@ def _from_warnings(engine: Engine, groups: dict[str, Thin]) -> None:
     """Those of connections that still stand, or whose closing line is not in the log, are in it too."""
     rows = engine.rows(
         "select client_id, conn_id, count(*), min(margin_s) as margin, min(margin_s + gap_s), min(at_us), max(at_us) "
-        f"from {{warned}} where {_WARNED_THIN} group by client_id, conn_id order by margin, conn_id "
+        f"from {{warnings}} where {_WARNED_THIN} group by client_id, conn_id order by margin, conn_id "
         f"limit {_WARNINGS_READ}"
     )
     expired = _expired(engine, [str(row[1]) for row in rows])
     for client, conn_id, count, margin, limit, first, last in rows:
-        if conn_id in expired:
+        if (client, conn_id) in expired:
             continue
         thin = groups.setdefault(_DIGITS.sub("#", str(client)), Thin())
         thin.warnings += int(count)
@@ -109,12 +106,15 @@ def _from_warnings(engine: Engine, groups: dict[str, Thin]) -> None:
         thin.seen(int(first), int(last))
 
 
-def _expired(engine: Engine, conn_ids: list[str]) -> set[str]:
-    """Those of the connections that the broker expired after all."""
+def _expired(engine: Engine, conn_ids: list[str]) -> set[tuple[str, str]]:
+    """Client and connection of those that the broker expired after all."""
     if not conn_ids:
         return set()
     known = f"cause = '{Cause.KEEP_ALIVE_TIMEOUT}' and {one_of(engine, 'conn_id', conn_ids)}"
-    return {str(conn_id) for (conn_id,) in engine.rows(f"select conn_id from {{closed}} where {known}")}
+    return {
+        (client, conn_id)
+        for client, conn_id in engine.rows(f"select client_id, conn_id from {{drops}} where {known}")
+    }
 
 
 def _finding(engine: Engine, group: str, thin: Thin) -> Finding:
@@ -126,7 +126,7 @@ def _finding(engine: Engine, group: str, thin: Thin) -> Finding:
     )
     worst = sorted(thin.worst.items(), key=lambda each: (each[1], each[0]))[:_NAMED]
     mine = f"{SURVIVED_THIN} and {one_of(engine, 'client_group', [group])}"
-    ids = (*connections(engine, mine), *thin.conn_ids)
+    ids = (*connections(engine, mine, "{closed}"), *thin.conn_ids)
     return Finding(
         "thin_margin",
         f"{clients} of {group} came within {percent(THIN, 1)} of the broker's limit and survived; {left}",

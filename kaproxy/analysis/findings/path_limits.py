@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from kaproxy.analysis.findings.asking import connections, literal
-from kaproxy.analysis.findings.chance import poisson_tail
+from kaproxy.analysis.findings.cuts import clusters, width
 from kaproxy.analysis.findings.finding import Finding
 from kaproxy.analysis.findings.idle_gaps import (
     CUT,
@@ -27,18 +27,15 @@ from kaproxy.analysis.findings.idle_gaps import (
     Silences,
     gather,
 )
-from kaproxy.analysis.store.engine import Engine
+from kaproxy.analysis.store.engine import Engine, Memory
 from kaproxy.diagnosis.limits import EARLY_S, IDLE_LIMITS, LATE_S, IdleLimit
 from kaproxy.diagnosis.verdict import Cause, Confidence, Owner
 from kaproxy.diagnosis.wording import counted, seconds
 
-#: So many cut alike make a limit, of so many clients; and so many that died in their first long silence.
-FEWEST_CUTS, FEWEST_CLIENTS, FEWEST_DIED = 4, 2, 4
+#: A limit is that of so many clients; and so many that died in their first long silence make one.
+FEWEST_CLIENTS, FEWEST_DIED = 2, 4
 #: Surviving a gap this much longer (s, and part) than the cut one speaks against a box.
 _BEYOND_S, _BEYOND = 1.5, 0.01
-#: A cut's width: boxes look once a second.
-_WIDTH_S, _WIDTH = 2.0, 0.015
-_CHANCE = 1e-6
 #: Peers' own timers run at these multiples of their Keep Alive.
 _TIMERS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.25, 3.0)
 _TIMER_NEAR_S = 1.5
@@ -71,6 +68,11 @@ class PathLimit:
         if not self.forgets:
             return self.fatal_s
         return self.survived_s if self.survived_s is not None else self.fatal_s / 2
+
+    @property
+    def in_silence(self) -> bool:
+        """Did its connections die in silence, so that no idle time was seen to be fatal?"""
+        return self.forgets and FORGOTTEN not in self.condition
 
     @property
     def owners(self) -> tuple[IdleLimit, ...]:
@@ -106,6 +108,10 @@ def find(engine: Engine) -> list[Finding]:
 
 def limits(engine: Engine) -> list[PathLimit]:
     """The limits of all places, each told once: of a listener where several of its networks share it."""
+    return engine.kept(_limits) if isinstance(engine, Memory) else _limits(engine)
+
+
+def _limits(engine: Engine) -> list[PathLimit]:
     gaps = gather(engine)
     found: list[PathLimit] = []
     order = {"broker_addr": 0, "listener": 1, "client_net": 2}
@@ -124,13 +130,13 @@ def _worth_telling(limit: PathLimit) -> bool:
 
 def _covers(told: PathLimit, limit: PathLimit) -> bool:
     """Was this limit told already, of the listener its network comes through?"""
-    same = abs(told.fatal_s - limit.fatal_s) <= max(_WIDTH_S, _WIDTH * told.fatal_s)
+    same = abs(told.fatal_s - limit.fatal_s) <= width(told.fatal_s)
     return same and told.place.side == limit.place.side and told.forgets == limit.forgets
 
 
 def _of_place(engine: Engine, gaps: Gaps, place: Place) -> Iterator[PathLimit]:
     survived = sorted(gaps.survived.get(place, ()))
-    for cut in _clusters(gaps.cuts.get(place, ())):
+    for cut in clusters(gaps.cuts.get(place, ())):
         limit = _cutting(engine, place, cut, survived)
         if limit is not None:
             yield limit
@@ -141,32 +147,6 @@ def _of_place(engine: Engine, gaps: Gaps, place: Place) -> Iterator[PathLimit]:
     if died is not None:
         condition = f"{SILENT} and {FIRST} and effective_keep_alive >= {died.keep_alive}"
         yield from _forgetting(engine, place, condition, _latest_attempt(died), survived)
-
-
-def _clusters(bins: Sequence[Bin]) -> Iterator[Bin]:
-    """Idle times at which far more were cut than around them."""
-    rest = sorted(bins, key=lambda each: each.low_s)
-    while rest:
-        best = max((_window(rest, start) for start in range(len(rest))), key=lambda found: found.count)
-        around = sum(e.count for e in rest if best.low_s / 2 <= e.low_s <= best.low_s * 2) - best.count
-        covered = min(2 * best.low_s, rest[-1].high_s) - max(
-            best.low_s / 2, SHORTEST_S, rest[0].low_s - _WIDTH_S
-        )
-        expected = around * _width(best.low_s) / max(_width(best.low_s), covered - _width(best.low_s))
-        if best.count < FEWEST_CUTS or poisson_tail(best.count, max(expected, 0.05)) > _CHANCE:
-            return
-        yield best
-        rest = [each for each in rest if not best.low_s <= each.low_s <= best.high_s]
-
-
-def _width(value_s: float) -> float:
-    return max(_WIDTH_S, _WIDTH * value_s)
-
-
-def _window(bins: Sequence[Bin], start: int) -> Bin:
-    low = bins[start].low_s
-    inside = [each for each in bins[start:] if each.high_s <= low + _width(low)] or [bins[start]]
-    return Bin(low, max(each.high_s for each in inside), sum(each.count for each in inside))
 
 
 def _cutting(
@@ -238,7 +218,7 @@ def _measured(
     sql = (
         "select count(*), count(distinct client_id), min(effective_keep_alive), max(effective_keep_alive), "
         "min(ended_us), max(ended_us), count(distinct client_net), "
-        f"sum(case when cause = '{Cause.IDLE_CUT}' then 1 else 0 end) from {{closed}} where {whole}"
+        f"sum(case when cause = '{Cause.IDLE_CUT}' then 1 else 0 end) from {{drops}} where {whole}"
     )
     drops, clients, low, high, first, last, networks, judged = engine.rows(sql)[0]
     if not drops:

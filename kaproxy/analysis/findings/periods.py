@@ -9,13 +9,14 @@ Read next: `clocks.py` for the statistics, `kaproxy/analysis/constants.py` for k
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kaproxy.analysis.constants import Clock, known
 from kaproxy.analysis.findings.asking import DROP, connections, one_of
 from kaproxy.analysis.findings.buckets import bucket_sql, edges
-from kaproxy.analysis.findings.chance import poisson_tail
+from kaproxy.analysis.findings.chance import binomial_tail, poisson_tail
 from kaproxy.analysis.findings.clocks import Follows, Lives, follows
 from kaproxy.analysis.findings.finding import Finding
 from kaproxy.analysis.findings.path_limits import limits
@@ -27,7 +28,7 @@ from kaproxy.diagnosis.verdict import Cause, Confidence
 #: Shorter ages and silences (s) are reconnect loops and chance.
 SHORTEST_AGE_S, SHORTEST_SILENCE_S = 30.0, 20.0
 FEWEST, SHARE = 5, 0.15
-_CHANCE = 1e-6
+_CHANCE, _CHANCE_OF_FEW = 1e-6, 5e-5
 _ROWS, _LOOKED_AT = 4000, 15
 _OPEN = "phase in ('established', 'closing')"
 #: Endings whose own rule names the clock: Keep Alive, or the patience of a ping; and the broker's restarts.
@@ -94,7 +95,7 @@ def _fleets_by_age(engine: Engine) -> Iterator[Repeats]:
 def _clusters(engine: Engine, condition: str, value: str) -> list[Cluster]:
     """Where a group's values gather beyond chance, at most one place per group, the largest first."""
     sql = (
-        f"select client_group, {bucket_sql(value)} as step, count(*) from {{closed}} "
+        f"select client_group, {bucket_sql(value)} as step, count(*) from {{drops}} "
         f"where {condition} and client_group is not null group by client_group, step order by client_group, step"
     )
     groups: dict[str, dict[int, int]] = {}
@@ -108,14 +109,18 @@ def _densest(group: str, counts: dict[int, int]) -> Cluster | None:
     whole = sum(counts.values())
     at = max(counts, key=lambda step: counts[step] + counts.get(step + 1, 0))
     inside = counts[at] + counts.get(at + 1, 0)
-    around = sum(counts.get(at + off, 0) for off in (*range(-_AROUND, 0), *range(2, _AROUND + 2)))
-    expected = max(around / _AROUND, _LEAST_EXPECTED * whole)
+    sides = (range(-_AROUND, 0), range(2, _AROUND + 2))
+    around = max(sum(counts.get(at + off, 0) for off in side) for side in sides)
+    expected = max(2 * around / _AROUND, _LEAST_EXPECTED * whole)
     if inside < FEWEST or inside < SHARE * whole or poisson_tail(inside, expected) > _CHANCE:
         return None
+    if around and binomial_tail(inside, inside + around, 2 / (2 + _AROUND)) > _CHANCE_OF_FEW:
+        return None  # so few lie around it that how many to expect is itself a guess
     return Cluster(group, edges(at - 1)[0], edges(at + 2)[1], inside, whole)
 
 
-#: Buckets on either side, a quarter of an octave each; and what an even spread over ages would put into two.
+#: Buckets on either side, a quarter of an octave each, of which the fuller side counts (no silence is longer than the
+#: pause of a client that pings); and what an even spread over ages would put into two.
 _AROUND, _LEAST_EXPECTED = 8, 0.02
 
 
@@ -123,8 +128,8 @@ def _aged(engine: Engine, where: str, cluster: Cluster) -> Repeats | None:
     """What the connections that ended at that age have in common; None where it is their Keep Alive."""
     condition = f"{where} and duration_s >= {cluster.low!r} and duration_s <= {cluster.high!r}"
     rows = engine.rows(
-        "select opened_us, ended_us, client_id, client_group, keep_alive, cause, root from {closed} "
-        f"where {condition} order by ended_us limit {_ROWS}"
+        "select opened_us, ended_us, client_id, client_group, keep_alive, cause, root from {drops} "
+        f"where {condition} order by ended_us, conn_id limit {_ROWS}"
     )
     lives = _lives(rows)
     if len(rows) < FEWEST or lives.spread_s > _LOOSE * lives.age_s or _of_keep_alive(rows, lives.age_s):
@@ -193,15 +198,14 @@ def _own_period(lives: Lives) -> float:
 
 def _commonest(rows: Sequence[Row]) -> tuple[str, str | None]:
     """The cause and root that most of them have."""
-    pairs = [(str(r[5]), r[6] or None) for r in rows]
-    return max(dict.fromkeys(pairs), key=pairs.count)
+    return Counter((str(r[5]), r[6] or None) for r in rows).most_common(1)[0][0]
 
 
 def _clients_by_age(engine: Engine) -> Iterator[Repeats]:
     """Single clients whose connections all live equally long."""
     mean, square = "(sum(duration_s) / count(*))", "(sum(duration_s * duration_s) / count(*))"
     sql = (
-        f"select client_id, count(*) as lives, min(duration_s), max(duration_s) from {{closed}} where {_AGED} "
+        f"select client_id, count(*) as lives, min(duration_s), max(duration_s) from {{drops}} where {_AGED} "
         f"and client_id is not null group by client_id having count(*) >= {FEWEST} "
         f"and {square} - {mean} * {mean} < {_LOOSE**2} * {mean} * {mean} order by lives desc, client_id "
         f"limit {_LOOKED_AT}"
@@ -239,7 +243,7 @@ def _by_silence(engine: Engine) -> Iterator[Repeats]:
         )
         rows = engine.rows(
             "select opened_us, ended_us, client_id, client_group, keep_alive, cause, root, silence_s, idle_s, "
-            f"duration_s from {{closed}} where {condition} order by ended_us limit {_ROWS}"
+            f"duration_s from {{drops}} where {condition} order by ended_us, conn_id limit {_ROWS}"
         )
         found = _silenced(rows, cluster, condition)
         if found is not None:

@@ -102,34 +102,35 @@ def find(engine: Engine) -> list[Finding]:
 
 def _account(engine: Engine) -> Account:
     (row,) = engine.rows(
-        "select count(*), sum(case when root = 'proxy_delayed' then 1 else 0 end), "
-        f"sum(case when cause = '{Cause.PROXY_ERROR}' then 1 else 0 end), "
-        "sum(case when observer_error is not null and observer_error <> '' then 1 else 0 end), "
-        f"sum(case when cause = '{Cause.PROXY_LIMIT}' then 1 else 0 end), max({_DWELL}), max(loop_lag_max_ms) "
-        "from {closed}"
+        "select sum(lines), sum(case when root = 'proxy_delayed' then lines else 0 end), "
+        f"sum(case when cause = '{Cause.PROXY_ERROR}' then lines else 0 end), "
+        f"sum(case when cause = '{Cause.PROXY_LIMIT}' then lines else 0 end) from {{clients}} as clients"
     )
     lag = bucket_sql("loop_lag_max_ms")
     lags = engine.rows(
-        f"select {lag} as bucket, count(*) from {{closed}} where loop_lag_max_ms >= 0 group by {lag}"
+        f"select {lag} as bucket, count(*), max(loop_lag_max_ms), max({_DWELL}), "
+        "sum(case when observer_error is not null and observer_error <> '' then 1 else 0 end) "
+        f"from {{closed}} group by {lag}"
     )
+    timed = {int(number): int(count) for number, count, *_ in lags if number is not None}
     warned = {
         str(event): (int(count), int(lost or 0), float(worst or 0.0))
         for event, count, lost, worst in engine.rows(
             "select event, count(*), sum(case when event = 'log.dropped' then lines else 0 end), max(lag_ms) "
-            "from {warned} where event in ('proxy.lagging', 'log.dropped', 'observer.failed') group by event"
+            "from {warnings} where event in ('proxy.lagging', 'log.dropped', 'observer.failed') group by event"
         )
     }
     lagging, dropped = warned.get("proxy.lagging", (0, 0, 0.0)), warned.get("log.dropped", (0, 0, 0.0))
-    counts = [int(each or 0) for each in row[:5]]
+    counts = [int(each or 0) for each in row]
     return Account(
         connections=counts[0],
         delayed=counts[1],
         failed=counts[2],
-        blind=max(counts[3], warned.get("observer.failed", (0, 0, 0.0))[0]),
-        turned_away=counts[4],
-        dwell_max_ms=float(row[5] or 0.0),
-        lag_max_ms=max(float(row[6] or 0.0), lagging[2]),
-        lag_p99_ms=Buckets((int(number), int(count)) for number, count in lags).quantile(0.99) or 0.0,
+        blind=max(sum(int(each[4] or 0) for each in lags), warned.get("observer.failed", (0, 0, 0.0))[0]),
+        turned_away=counts[3],
+        dwell_max_ms=max((float(each[3] or 0.0) for each in lags), default=0.0),
+        lag_max_ms=max([lagging[2], *(float(each[2] or 0.0) for each in lags)]),
+        lag_p99_ms=Buckets(timed).quantile(0.99) or 0.0,
         lagging=lagging[0],
         lines_lost=max(dropped[1], _lost_at_stop(engine)),
         unclean=_unclean(engine),
@@ -139,7 +140,7 @@ def _account(engine: Engine) -> Account:
 def _lost_at_stop(engine: Engine) -> int:
     """Lines lost in all, as each process says when it stops."""
     return int(
-        engine.rows("select sum(log_lines_dropped) from {warned} where event = 'proxy.stopped'")[0][0] or 0
+        engine.rows("select sum(log_lines_dropped) from {warnings} where event = 'proxy.stopped'")[0][0] or 0
     )
 
 
@@ -147,7 +148,7 @@ def _unclean(engine: Engine) -> int:
     """Starts that followed a start with no stop between: that process was killed or crashed. The last may still run."""
     rows = engine.rows(
         "select source, worker, sum(case when event = 'proxy.started' then 1 else 0 end), "
-        "sum(case when event = 'proxy.stopped' then 1 else 0 end) from {warned} "
+        "sum(case when event = 'proxy.stopped' then 1 else 0 end) from {warnings} "
         "where event in ('proxy.started', 'proxy.stopped') group by source, worker"
     )
     return sum(max(0, int(started) - int(stopped) - 1) for _, _, started, stopped in rows)
@@ -190,7 +191,7 @@ def _basis(account: Account) -> str:
 def _late(engine: Engine) -> list[Finding]:
     """The processes that were late, each with what was dropped for it."""
     rows = engine.rows(
-        "select source, worker, count(*), max(lag_ms), min(at_us), max(at_us) from {warned} "
+        "select source, worker, count(*), max(lag_ms), min(at_us), max(at_us) from {warnings} "
         f"where event = 'proxy.lagging' and lag_ms >= {LATE_MS} group by source, worker order by source, worker"
     )
     return [_late_one(engine, *row) for row in rows]
@@ -200,7 +201,7 @@ def _late_one(
     engine: Engine, source: str, worker: str, count: int, lag_ms: float, first: int, last: int
 ) -> Finding:
     mine = f"{_GUILTY} and {one_of(engine, 'source', [source])} and {one_of(engine, 'worker', [worker])}"
-    (drops,) = engine.rows(f"select count(*) from {{closed}} where {mine}")[0]
+    (drops,) = engine.rows(f"select count(*) from {{drops}} where {mine}")[0]
     return Finding(
         "proxy_lag",
         f"{utc(first)} the process {worker} was late by up to {moment(lag_ms / _MS)}, {counted(count, 'time')}; "

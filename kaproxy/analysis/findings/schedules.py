@@ -49,7 +49,7 @@ _CLIENTS_LOOKED_AT = 1000
 def _minutes(engine: Engine) -> dict[str, dict[int, int]]:
     """Drops per group and minute; minutes with a single drop are no crowd."""
     sql = (
-        f"select client_group, cast(floor(ended_us / {_MINUTE_US}) as {{INT}}) as minute, count(*) from {{closed}} "
+        f"select client_group, cast(floor(ended_us / {_MINUTE_US}) as {{INT}}) as minute, count(*) from {{drops}} "
         f"where {DROP} and client_group is not null group by client_group, minute having count(*) >= 2"
     )
     groups: dict[str, dict[int, int]] = {}
@@ -81,7 +81,7 @@ def _clients(engine: Engine) -> Iterator[tuple[str, str, list[float]]]:
         for p in periods
     )
     inner = (
-        f"select client_id, client_group, cast(floor(ended_us / {_MINUTE_US}) as {{INT}}) as minute from {{closed}} "
+        f"select client_id, client_group, cast(floor(ended_us / {_MINUTE_US}) as {{INT}}) as minute from {{drops}} "
         f"where {DROP} and client_id is not null group by client_id, client_group, minute"
     )
     sql = (
@@ -93,7 +93,7 @@ def _clients(engine: Engine) -> Iterator[tuple[str, str, list[float]]]:
     moments: dict[str, list[float]] = {client: [] for client in found}
     if found:
         condition = f"{DROP} and {one_of(engine, 'client_id', found)}"
-        for client, ended in engine.rows(f"select client_id, ended_us from {{closed}} where {condition}"):
+        for client, ended in engine.rows(f"select client_id, ended_us from {{drops}} where {condition}"):
             moments[str(client)].append(int(ended) // _MINUTE_US)
     for client, minutes in moments.items():
         yield client, found[client], minutes
@@ -110,11 +110,11 @@ def _on_the_clock(engine: Engine, column: str, name: str, group: str, found: Bea
     if column:
         condition += f" and {one_of(engine, column, [name])}"
     count, clients, first, last = engine.rows(
-        f"select count(*), count(distinct client_id), min(ended_us), max(ended_us) from {{closed}} where {condition}"
+        f"select count(*), count(distinct client_id), min(ended_us), max(ended_us) from {{drops}} where {condition}"
     )[0]
     pairs = engine.rows(
-        f"select cause, root, count(*) as many from {{closed}} where {condition} group by cause, root "
-        "order by many desc limit 1"
+        f"select cause, root, count(*) as many from {{drops}} where {condition} group by cause, root "
+        "order by many desc, cause, root limit 1"
     )
     cause, root, _ = pairs[0] if pairs else ("unknown", None, 0)
     return Repeats(

@@ -17,7 +17,7 @@ from kaproxy.analysis.findings.asking import SECOND_US, one_of, percent, share_o
 from kaproxy.analysis.findings.bursts import Burst, Counted, merged, search
 from kaproxy.analysis.findings.finding import CONNECTIONS_KEPT, Finding
 from kaproxy.analysis.findings.live import live_at
-from kaproxy.analysis.store.engine import Engine
+from kaproxy.analysis.store.engine import Engine, Row
 from kaproxy.diagnosis.verdict import Cause, Confidence, Owner
 from kaproxy.diagnosis.wording import counted, seconds
 
@@ -40,6 +40,7 @@ class Wait(NamedTuple):
     """A PINGREQ that waited: from when, until when it was answered or given up."""
 
     conn_id: str
+    process: str
     client: str
     net: str
     began_us: int
@@ -67,13 +68,17 @@ class Stall:
 
     @property
     def connections(self) -> list[str]:
-        """Those that waited, the first first."""
-        return list(dict.fromkeys(each.conn_id for each in self.waits))
+        """Those that waited, the first first; the same name in two logs is two connections."""
+        return _connections(self.waits)
 
     @property
     def drops(self) -> list[str]:
         """Those that gave up."""
-        return list(dict.fromkeys(each.conn_id for each in self.waits if each.dropped))
+        return _connections(each for each in self.waits if each.dropped)
+
+
+def _connections(waits: Iterable[Wait]) -> list[str]:
+    return [conn_id for conn_id, _ in dict.fromkeys((each.conn_id, each.process) for each in waits)]
 
 
 def find(engine: Engine) -> list[Finding]:
@@ -82,8 +87,8 @@ def find(engine: Engine) -> list[Finding]:
     if not whole.lines:
         return []
     brokers = _brokers(engine)
-    slow = Counted("{warned}", "at_us", ("source", "worker"), _SLOW)
-    gave_up = Counted("{closed}", "ended_us", ("broker_addr",), _GAVE_UP)
+    slow = Counted("{warnings}", "at_us", ("source", "worker"), _SLOW)
+    gave_up = Counted("{drops}", "ended_us", ("broker_addr",), _GAVE_UP)
     bursts = [
         Burst((broker,), each.start_us, each.end_us, each.count)
         for each in search(engine, slow, whole.seconds)
@@ -103,8 +108,8 @@ def find(engine: Engine) -> list[Finding]:
 def _brokers(engine: Engine) -> dict[tuple[str, ...], str]:
     """(source, worker) -> the broker most of its connections went to; a worker has one at a time."""
     rows = engine.rows(
-        "select source, worker, broker_addr, count(*) as lines from {closed} group by source, worker, broker_addr "
-        "order by lines"
+        "select source, worker, broker_addr, sum(lines) as many from {clients} as clients "
+        "group by source, worker, broker_addr order by many, broker_addr"
     )
     return {(str(source), str(worker)): str(broker) for source, worker, broker, _ in rows}
 
@@ -128,23 +133,24 @@ def _processes(engine: Engine, broker: str, brokers: dict[tuple[str, ...], str])
 def _stall(engine: Engine, burst: Burst, brokers: dict[tuple[str, ...], str]) -> Stall:
     (broker,) = burst.key
     warned = engine.rows(
-        "select conn_id, client_id, client_net, at_us, coalesce(ping_rtt_ms, ping_wait_s * 1000) from {warned} "
+        "select conn_id, source, worker, client_id, client_net, at_us, coalesce(ping_rtt_ms, ping_wait_s * 1000) "
+        "from {warnings} "
         f"where {_SLOW} and {_processes(engine, broker, brokers)} and at_us >= {burst.start_us} "
-        f"and at_us < {burst.end_us} order by at_us limit {_READ}"
+        f"and at_us < {burst.end_us} order by at_us, conn_id limit {_READ}"
     )
     closed = engine.rows(
-        "select conn_id, client_id, client_net, ended_us, ping_wait_s * 1000 from {closed} "
+        "select conn_id, source, worker, client_id, client_net, ended_us, ping_wait_s * 1000 from {drops} "
         f"where {_GAVE_UP} and {one_of(engine, 'broker_addr', [broker])} and ended_us >= {burst.start_us} "
-        f"and ended_us < {burst.end_us} order by ended_us limit {_READ}"
+        f"and ended_us < {burst.end_us} order by ended_us, conn_id limit {_READ}"
     )
     waits = (*_waits(warned, dropped=False), *_waits(closed, dropped=True))
-    return Stall(broker, tuple(sorted(waits, key=lambda each: each.began_us)))
+    return Stall(broker, tuple(sorted(waits, key=lambda each: (each.began_us, each.conn_id, each.process))))
 
 
-def _waits(rows: Iterable[tuple[str, str, str, int, float | None]], *, dropped: bool) -> Iterable[Wait]:
-    for conn_id, client, net, at_us, waited in rows:
+def _waits(rows: Iterable[Row], *, dropped: bool) -> Iterable[Wait]:
+    for conn_id, source, worker, client, net, at_us, waited in rows:
         began = int(at_us - (waited or 0.0) * _MS)
-        yield Wait(str(conn_id), str(client), str(net), began, int(at_us), dropped)
+        yield Wait(str(conn_id), f"{source}/{worker}", str(client), str(net), began, int(at_us), dropped)
 
 
 def _own_lag(engine: Engine, stall: Stall, brokers: dict[tuple[str, ...], str]) -> bool:
@@ -152,7 +158,7 @@ def _own_lag(engine: Engine, stall: Stall, brokers: dict[tuple[str, ...], str]) 
     if not stall.waits:
         return False
     (worst,) = engine.rows(
-        "select max(lag_ms) from {warned} where event = 'proxy.lagging' "
+        "select max(lag_ms) from {warnings} where event = 'proxy.lagging' "
         f"and {_processes(engine, stall.broker, brokers)} and at_us >= {stall.start_us} "
         f"and at_us <= {stall.end_us + SECOND_US}"
     )[0]
@@ -160,7 +166,7 @@ def _own_lag(engine: Engine, stall: Stall, brokers: dict[tuple[str, ...], str]) 
 
 
 def _finding(engine: Engine, stall: Stall) -> Finding:
-    nets = Counter({each.conn_id: each.net for each in stall.waits}.values())
+    nets = Counter({(each.conn_id, each.process): each.net for each in stall.waits}.values())
     ((net, most),) = nets.most_common(1)
     narrow = nets.total() - most < max(_STRAYS, _STRAY_PART * nets.total()) and 2 * nets.total() < stall.live
     several = narrow and _networks(engine, stall.broker) > 1
@@ -211,4 +217,6 @@ def _finding(engine: Engine, stall: Stall) -> Finding:
 def _networks(engine: Engine, broker: str) -> int:
     """From how many networks that broker's clients come."""
     where = one_of(engine, "broker_addr", [broker])
-    return int(engine.rows(f"select count(distinct client_net) from {{closed}} where {where}")[0][0])
+    return int(
+        engine.rows(f"select count(distinct client_net) from {{clients}} as clients where {where}")[0][0]
+    )

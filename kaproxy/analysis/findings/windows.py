@@ -48,7 +48,7 @@ def _windows(engine: Engine) -> list[Finding]:
     ranges = engine.rows(
         "select broker_addr, effective_keep_alive, count(*), min(silence_counted_s), max(silence_counted_s), "
         "min(ended_us), max(ended_us), min(broker_profile), max(broker_profile) "
-        f"from {{closed}} where {_SURE} group by broker_addr, effective_keep_alive "
+        f"from {{drops}} where {_SURE} group by broker_addr, effective_keep_alive "
         "order by broker_addr, effective_keep_alive"
     )
     expiries = _expiries(engine) if ranges else {}
@@ -64,7 +64,7 @@ def _expiries(engine: Engine) -> dict[str, list[Expiry]]:
     rows = engine.rows(
         "select broker_addr, effective_keep_alive, silence_s, silence_bytes_s, downlink_idle_s, protocol_version, "
         "disconnect_from_broker, broker_leg_ending, late_from_client_after_s "
-        f"from {{closed}} where {_SURE} order by ended_us desc limit {_READ}"
+        f"from {{drops}} where {_SURE} order by ended_us desc, conn_id limit {_READ}"
     )
     found: dict[str, list[Expiry]] = defaultdict(list)
     for broker, *values in rows:
@@ -149,7 +149,8 @@ def _premature(engine: Engine) -> list[Finding]:
         "max(silence_counted_s), min(silence_counted_s / effective_keep_alive), "
         "max(silence_counted_s / effective_keep_alive), min(effective_keep_alive), max(effective_keep_alive), "
         "sum(case when confidence = 'settled' then 1 else 0 end), min(ended_us), max(ended_us) "
-        f"from {{closed}} where {_PREMATURE} and effective_keep_alive > 0 group by broker_addr order by drops desc"
+        f"from {{drops}} where {_PREMATURE} and effective_keep_alive > 0 group by broker_addr "
+        "order by drops desc, broker_addr"
     )
     return [_too_soon(engine, *row) for row in rows]
 

@@ -84,7 +84,7 @@ def _width_in_words(seconds: int) -> str:
 def _causes_over_time(engine: Engine, covered: Span) -> Chart | None:
     width = bin_width_s(covered.seconds)
     rows = engine.rows(
-        f"select cast(floor(ended_us / {width * 1_000_000}) as {{INT}}) as step, cause, count(*) from {{closed}} "
+        f"select cast(floor(ended_us / {width * 1_000_000}) as {{INT}}) as step, cause, count(*) from {{drops}} "
         f"where {DROP} group by step, cause order by step, cause"
     )
     if not rows:
@@ -140,7 +140,7 @@ def _incidents(engine: Engine, covered: Span, findings: Sequence[Finding]) -> Ch
         return None
     width = bin_width_s(covered.seconds)
     rows = engine.rows(
-        f"select cast(floor(ended_us / {width * 1_000_000}) as {{INT}}) as step, count(*) from {{closed}} "
+        f"select cast(floor(ended_us / {width * 1_000_000}) as {{INT}}) as step, count(*) from {{drops}} "
         f"where {DROP} group by step order by step"
     )
     drops = [_bin(int(step), width) | {"drops": int(count)} for step, count in rows]
@@ -294,7 +294,7 @@ def _counted(field: str) -> altair.Y:
 def _lives(engine: Engine) -> Chart | None:
     """When the clients with the most drops were connected, and what ended it each time."""
     worst = engine.rows(
-        f"select client_id, count(*) as many from {{closed}} where {DROP} and client_id != '' "
+        f"select client_id, count(*) as many from {{drops}} where {DROP} and client_id != '' "
         f"group by client_id order by many desc, client_id limit {_CLIENTS}"
     )
     data: list[Datum] = []

@@ -126,7 +126,7 @@ def drops(engine: Engine, findings: Sequence[Finding]) -> list[Drop]:
         row[1]: row
         for row in _drop_rows(engine, f"{DROP} and {one_of(engine, 'conn_id', behind)}", MOST_DROPS)
     }
-    kinds = engine.rows(f"select cause, root, count(*) from {{closed}} where {DROP} group by cause, root")
+    kinds = engine.rows(f"select cause, root, count(*) from {{drops}} where {DROP} group by cause, root")
     for cause, root, _ in kinds:
         also = f" and root = '{root}'" if root else " and root is null"
         rows |= {row[1]: row for row in _drop_rows(engine, f"{DROP} and cause = '{cause}'{also}", _OF_EACH)}
@@ -159,7 +159,7 @@ def _drop(row: tuple[Any, ...]) -> Drop:
         explanation=str(said["explanation"] or ""),
         advice=str(said["advice"] or ""),
         would_settle=str(said["would_settle"] or ""),
-        place=f"{said['source']}:{said['line_no']}",
+        place=str(said["source"]) + ("" if said["line_no"] is None else f":{said['line_no']}"),
     )
 
 

@@ -43,10 +43,10 @@ class Summary:
 def summary(engine: Engine) -> Summary:
     """Count what is asked for. Raises EngineError."""
     rows = engine.rows(
-        "select cause, root, clean, count(*) as many, count(distinct client_id) from {closed} "
+        "select cause, root, clean, sum(lines) as many, count(distinct client_id) from {clients} as clients "
         "group by cause, root, clean order by many desc, cause, root"
     )
-    clients = engine.rows("select count(distinct client_id) from {closed} where client_id != ''")
+    clients = engine.rows("select count(distinct client_id) from {clients} as clients where client_id != ''")
     verdicts = tuple(
         Verdicts(str(cause), root, bool(clean), int(many), int(distinct))
         for cause, root, clean, many, distinct in rows
@@ -62,5 +62,6 @@ def unread(accounts: Mapping[str, Account]) -> list[str]:
             numbers = ", ".join(map(str, others.first))
             more = " …" if others.count > len(others.first) else ""
             where = f"line {numbers}" if others.count == 1 else f"lines {numbers}{more}"
-            found.append(f"{name}: {counted(others.count, 'line')} not understood: {what}; {where}")
+            which = f"; {where}" if others.first else ""
+            found.append(f"{name}: {counted(others.count, 'line')} not understood: {what}{which}")
     return found

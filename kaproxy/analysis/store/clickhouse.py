@@ -16,9 +16,11 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import IO, Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlencode, urlsplit
 
+from kaproxy.analysis.logs import Account, Others
 from kaproxy.analysis.store.columns import TABLES
 from kaproxy.analysis.store.engine import EngineError, Row
 from kaproxy.analysis.store.filters import Filters
+from kaproxy.analysis.store.shared import SHARED
 from kaproxy.analysis.store.tsv import FORMAT, rows_of
 
 #: What the words of a query are here. All may hold NULL: a cast of what is unknown stays unknown.
@@ -28,8 +30,12 @@ TIMEOUT_S = 600.0
 _PORTS = {"http": 8123, "https": 8443}
 _NAME = re.compile(r"\w+")
 _OPTIONS = {"remote": re.compile(r"[\w.:,{}|\[\]-]+"), "cluster": _NAME, "final": re.compile("[01]")}
+#: 18.16 counts no distinct value as NULL where all are unknown.
+_DISTINCT = re.compile(r"count\(distinct [^()]*\)")
 #: ClickHouse's numbers for two errors.
 _UNKNOWN_TABLE, _READONLY = "Code: 60", "Code: 164"
+#: Where the views of `lines.sql` put what gave no row.
+_ODD = "not_understood"
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,11 @@ class Address:
         """The server in words, without its user."""
         return f"{self.host}:{self.port}"
 
-    def table(self, name: str) -> str:
-        """The table, or the tables of that name on all the servers, as FROM takes it."""
+    def table(self, name: str, *, final: bool = True) -> str:
+        """The table, or the tables of that name on all the servers, as FROM takes it.
+
+        `final`: without lines that were shipped twice, unless the URL trusts that there are none.
+        """
         if self.remote:
             who = f", {_quoted(self.user)}, {_quoted(self.password)}" if self.user else ""
             source = f"remote({_quoted(self.remote)}, {self.database}, {name}{who})"
@@ -86,7 +95,7 @@ class Address:
             source = f"cluster({_quoted(self.cluster)}, {self.database}, {name})"
         else:
             source = f"{self.database}.{name}"
-        return f"{source} FINAL" if self.final else source
+        return f"{source} FINAL" if self.final and final else source
 
 
 class ClickHouse:
@@ -116,8 +125,38 @@ class ClickHouse:
     def rows(self, sql: str) -> list[Row]:
         """The rows of a query after its placeholders are filled in. Raises EngineError in one line."""
         tables = {table: self._address.table(table) + self._only.get(table, "") for table in TABLES}
-        query = f"{sql.format(**WORDS, **tables)}\nFORMAT {FORMAT}"
+        tables |= {"drops": tables["closed"], "warnings": tables["warned"]}
+        tables |= {"clients": f"({SHARED['clients'].format(**tables)})"}
+        asked = _DISTINCT.sub(r"ifNull(\g<0>, 0)", sql).format(**WORDS, **tables)
+        query = f"{asked}\nFORMAT {FORMAT}"
         return rows_of(post(self._address, query, self._settings))
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """What the views made no row of, by source, those without such lines left out. Raises EngineError.
+
+        Which lines they were is not known; the servers keep their text for 30 days. Nothing where no view reads lines.
+        """
+        odd = _as_it_is(self._address.table(_ODD, final=False))
+        try:
+            others = self.rows(
+                f"select source, what, count(*) from {odd} group by source, what order by source, what"
+            )
+        except EngineError as error:
+            if _ODD in str(error):
+                return {}
+            raise
+        found: dict[str, Account] = {}
+        for source, what, count in others:
+            found.setdefault(str(source), Account()).others[str(what)] = Others(int(count))
+        for table in TABLES if found else ():
+            asked = f"select source, count(*) from {_as_it_is(self._address.table(table))} group by source"
+            for source, count in self.rows(asked):
+                if source in found:
+                    found[source].understood += int(count)
+        for account in found.values():
+            account.lines = account.understood + sum(each.count for each in account.others.values())
+        return found
 
     def close(self) -> None:
         """Nothing is kept open between two queries."""
@@ -141,6 +180,11 @@ class ClickHouse:
         """When the last line was written; 0 where there is none."""
         found = [self.rows(f"select max(at_us) from {{{table}}}")[0][0] for table in TABLES]
         return max(int(each or 0) for each in found)
+
+
+def _as_it_is(text: str) -> str:
+    """For a query, which is a format: `remote` may have braces."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def connect(url: str, filters: Filters | None = None) -> ClickHouse:

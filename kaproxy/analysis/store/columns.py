@@ -199,3 +199,48 @@ WARNED: tuple[Column, ...] = (
     *_made(Holds.TEXT, "client_group", "client_net", "fields"),
 )
 TABLES: Mapping[str, tuple[Column, ...]] = {"closed": CLOSED, "warned": WARNED}
+
+#: Columns of `closed` that are asked of very many lines at once. An engine may read any other out of a line's text
+#: whenever it is asked for, which takes as long as reading the line did: a query over all lines names none of them.
+ASKED_OF_ALL = frozenset(
+    (
+        *(
+            "source",
+            "line_no",
+            "at_us",
+            "event",
+            "worker",
+            "conn_id",
+            "listener",
+            "client_addr",
+            "broker_addr",
+        ),
+        *(
+            "client_id",
+            "client_group",
+            "client_net",
+            "protocol_version",
+            "opened_us",
+            "ended_us",
+            "duration_s",
+        ),
+        *(
+            "phase",
+            "closed_by",
+            "close_how",
+            "disconnect_from_broker",
+            "cause",
+            "root",
+            "owner",
+            "confidence",
+        ),
+        *("clean", "keep_alive", "effective_keep_alive", "limit_low_s", "broker_profile", "counts"),
+        *("silence_s", "silence_bytes_s", "silence_counted_s", "margin_min_s", "gap_max_s", "late_gaps"),
+        *("idle_s", "path_idle_limit_s", "downlink_idle_s", "pingreqs", "pingresps", "ping_wait_s"),
+        *("ping_rtt_last_ms", "ping_rtt_max_ms", "late_from_client_packet", "late_from_client_after_s"),
+        *("client_leg_rtt_ms", "client_leg_fin_acked", "client_leg_stalled_s", "broker_leg_ending"),
+        *("broker_leg_rtt_ms", "broker_leg_stalled_s", "packets_from_broker", "will_present", "clean_start"),
+        *("taken_over_by_client_addr", "neighbours_live", "neighbours_dials_refused", "relay_dwell_max_ms"),
+        *("loop_lag_max_ms", "observer_error"),
+    )
+)

@@ -12,12 +12,15 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from kaproxy.analysis.logs import Account
 from kaproxy.analysis.store.columns import DUCKDB_TYPES, TABLES
-from kaproxy.analysis.store.engine import DUCKDB_WORDS, EngineError, Row
-from kaproxy.analysis.store.filters import Filters
+from kaproxy.analysis.store.engine import DUCKDB_WORDS, EngineError, Row, once
+from kaproxy.analysis.store.filters import ALL, Filters
+from kaproxy.analysis.store.shared import SHARED
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,7 +47,6 @@ class DuckEngine:
         self._opened = opened
         self._connection = opened.connection
         self.accounts = accounts
-        self.last_us = self._last()
         self.ask_for(filters or Filters())
 
     @property
@@ -55,22 +57,39 @@ class DuckEngine:
     def ask_for(self, filters: Filters) -> None:
         """What `{closed}` and `{warned}` stand for from now on."""
         self.filters = filters
+        self._words = {**DUCKDB_WORDS, **{table: table for table in SHARED}}
         for table in TABLES:
-            condition = getattr(filters, table)(self.last_us)
-            self.run(f"create or replace temp view {table} as select * from all_{table} where {condition}")
+            condition = getattr(filters, table)(self.last_us if filters.ago else 0)
+            self.run(f"create or replace view {table} as select * from all_{table} where {condition}")
+            # A view of so many columns costs every query a millisecond: none is between where all are asked for.
+            self._words[table] = table if condition != ALL else f"all_{table}"
+        for table in SHARED:
+            self.run(f"drop table if exists {table}")
+        self._shared: dict[str, Future[None]] = {}
 
     def rows(self, sql: str) -> list[Row]:
-        """The rows of a query after its placeholders are filled in. Raises EngineError with DuckDB's words."""
-        asked = self.run(sql.format(closed="closed", warned="warned", **DUCKDB_WORDS))
-        found: list[Row] = asked.fetchall()
+        """The rows of a query after its placeholders are filled in. Raises EngineError with DuckDB's words.
+
+        Several threads may ask at once.
+        """
+        self._share(sql)
+        with self._connection.cursor() as cursor:
+            found: list[Row] = _run(cursor, sql.format(**self._words)).fetchall()
         return found
+
+    def _share(self, sql: str) -> None:
+        """Make the shared tables that a query names and nobody has asked for yet; whoever asks meanwhile waits."""
+        for table in SHARED:
+            if f"{{{table}}}" in sql:
+                once(self._shared, table, partial(self._make, table))
+
+    def _make(self, table: str) -> None:
+        with self._connection.cursor() as cursor:
+            _run(cursor, f"create table {table} as {SHARED[table].format(**self._words)}")
 
     def run(self, sql: str, parameters: object = None) -> Any:
         """Execute SQL of DuckDB's own, without placeholders. Raises EngineError."""
-        try:
-            return self._connection.execute(sql, parameters)
-        except _duckdb().Error as error:
-            raise EngineError(f"duckdb: {error}") from error
+        return _run(self._connection, sql, parameters)
 
     def close(self) -> None:
         """Give the memory and the files on disk back."""
@@ -82,10 +101,18 @@ class DuckEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _last(self) -> int:
+    @cached_property
+    def last_us(self) -> int:
         """When the last line was written; 0 where there is none."""
         sql = " union all ".join(f"select max(at_us) as at_us from all_{table}" for table in TABLES)
         return int(self.run(f"select max(at_us) from ({sql})").fetchone()[0] or 0)
+
+
+def _run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: object = None) -> Any:
+    try:
+        return connection.execute(sql, parameters)
+    except _duckdb().Error as error:
+        raise EngineError(f"duckdb: {error}") from error
 
 
 def _duckdb() -> Any:
@@ -127,7 +154,8 @@ def _connect(folder: str) -> duckdb.DuckDBPyConnection:
     found: duckdb.DuckDBPyConnection = _duckdb().connect(config={"temp_directory": folder})
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 4 << 30
     found.execute(f"set memory_limit = '{int(memory * _MEMORY_SHARE) >> 20}MiB'")
-    found.execute("set TimeZone = 'UTC'")
+    found.execute("set global TimeZone = 'UTC'")  # global: for the cursors, too
+    found.execute("set global parquet_metadata_cache = true")
     found.execute("set enable_progress_bar = false")
     return found
 

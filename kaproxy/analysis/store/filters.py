@@ -17,6 +17,9 @@ from kaproxy.diagnosis.roots import ROOTS
 from kaproxy.diagnosis.verdict import Cause
 from kaproxy.mqtt.codes import CONNACK_RETURN_CODES, REASON_CODES, reason_slug
 
+#: The condition that leaves every line.
+ALL = "1 = 1"
+
 
 class FilterError(ValueError):
     """What is asked for cannot be; the message says what can."""
@@ -30,8 +33,8 @@ class Moment:
     ago: bool = False
 
     def of(self, last_us: int) -> int:
-        """As microseconds since 1970 UTC, where the log's last line is of `last_us`."""
-        return last_us - self.us if self.ago else self.us
+        """As microseconds since 1970 UTC, where the log's last line is of `last_us`; nothing is older than 1970."""
+        return max(0, last_us - self.us if self.ago else self.us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,14 @@ class Filters:
         if cause is not None:
             _check_cause(named, root)
         start, end = (moment(text) if text is not None else None for text in (since, until))
-        if start and end and start.ago == end.ago and (start.us < end.us) == start.ago:
+        if start and end and start.ago == end.ago and start.of(_ANY_US) >= end.of(_ANY_US):
             raise FilterError(f"--since {since} is not before --until {until}")
         return cls(start, end, client, named or None, root or None)
+
+    @property
+    def ago(self) -> bool:
+        """Does a time count back from the log's last line?"""
+        return any(each is not None and each.ago for each in (self.since, self.until))
 
     def closed(self, last_us: int) -> str:
         """The condition for closing lines, "1 = 1" for all."""
@@ -93,7 +101,7 @@ class Filters:
 
 
 def _both(*conditions: str) -> str:
-    return " and ".join(conditions) or "1 = 1"
+    return " and ".join(conditions) or ALL
 
 
 def _like(pattern: str) -> str:
@@ -101,6 +109,7 @@ def _like(pattern: str) -> str:
     return re.sub(r"[!%_]", r"!\g<0>", pattern).replace("*", "%").replace("?", "_")
 
 
+_ANY_US = 1 << 62  # two moments told alike are in the same order whenever the log's last line was
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _UNITS_US = {"ms": 1e3, "s": 1e6, "m": 60e6, "h": 3600e6, "d": 86400e6, "w": 7 * 86400e6}
 _FORM = (
@@ -123,10 +132,13 @@ def moment(text: str) -> Moment:
 
 def _check_cause(cause: str, root: str) -> None:
     if cause not in CAUSE_ROWS:
-        raise FilterError(f'no cause is called "{cause}"{_near(cause, CAUSE_ROWS)}')
-    roots = _roots(cause)
+        raise FilterError(
+            f'no cause is called "{cause}"; causes are {", ".join(CAUSE_ROWS)}{_near(cause, CAUSE_ROWS)}'
+        )
+    roots = sorted(_roots(cause))
     if root and root not in roots:
-        raise FilterError(f'{cause} has no root called "{root}"{_near(root, roots)}')
+        allowed = f"its roots are {', '.join(roots)}" if roots else "it has none"
+        raise FilterError(f'{cause} has no root called "{root}"; {allowed}{_near(root, roots)}')
 
 
 def _roots(cause: str) -> set[str]:
@@ -139,9 +151,5 @@ def _roots(cause: str) -> set[str]:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = (
-        difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        or [each for each in names if name in each][:3]
-    )
-    return f"; did you mean {' or '.join(near)}?" if near else "; kaproxy explain CAUSE lists them"
+    near = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

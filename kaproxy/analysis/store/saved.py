@@ -13,19 +13,28 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kaproxy.analysis.logs import Account, LogError, Others
-from kaproxy.analysis.store.columns import DUCKDB_TYPES, TABLES
+from kaproxy.analysis.store.columns import DUCKDB_TYPES, TABLES, Column
 from kaproxy.analysis.store.duck import DuckEngine, Opened, duckdb_errors
+from kaproxy.analysis.store.lines import BEGUN_EVENT
 
 _KEY = "kaproxy_analyze"
 #: Raised when the columns change their meaning; a file of another version has to be made again of its logs.
 VERSION = 1
+#: The rows in the order in which they are written. Most questions are of drops, or of warnings that are no beginnings:
+#: apart from the rest, the others' parts of the file are passed over by what the file says of their values.
+_PARTS = (
+    ("closed", "clean = 0"),
+    ("closed", "clean is distinct from 0"),
+    ("warned", f"event <> '{BEGUN_EVENT}'"),
+    ("warned", f"event = '{BEGUN_EVENT}'"),
+)
 
 
 def save(engine: DuckEngine, path: str) -> None:
     """Write everything that was loaded, whatever is asked of it, to a Parquet file. Raises LogError."""
     accounts = {name: asdict(account) for name, account in engine.accounts.items()}
     metadata = json.dumps({"version": VERSION, "accounts": accounts}).replace("'", "''")
-    both = " union all by name ".join(f"select '{table}' as kind, * from all_{table}" for table in TABLES)
+    both = " union all by name ".join(_part(table, condition) for table, condition in _PARTS)
     beside = f"{path}.part"
     target = beside.replace("'", "''")
     try:
@@ -36,6 +45,13 @@ def save(engine: DuckEngine, path: str) -> None:
     except Exception as error:
         Path(beside).unlink(missing_ok=True)
         raise LogError(f"cannot save to {path}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _part(table: str, condition: str) -> str:
+    names = ", ".join(
+        f'cast("{each.name}" as {DUCKDB_TYPES[each.holds]}) as "{each.name}"' for each in TABLES[table]
+    )
+    return f"select '{table}' as kind, {names} from all_{table} where {condition}"
 
 
 def is_saved(path: str) -> bool:
@@ -53,18 +69,29 @@ def open_saved(opened: Opened, paths: Sequence[str]) -> dict[str, Account]:
     for path in paths:
         accounts |= _accounts(opened, path)
     files = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    rows = f"read_parquet([{files}]{', union_by_name = true' if len(paths) > 1 else ''})"
+    found = {name: kind for name, kind, *_ in opened.connection.execute(f"describe from {rows}").fetchall()}
     for table, columns in TABLES.items():
-        names = ", ".join(
-            f'cast("{each.name}" as {DUCKDB_TYPES[each.holds]}) as "{each.name}"' for each in columns
-        )
-        where = f"from read_parquet([{files}], union_by_name = true) where kind = '{table}'"
+        names = ", ".join(_as_column(each, found) for each in columns)
         try:
-            opened.connection.execute(f"create view all_{table} as select {names} {where}")
+            opened.connection.execute(
+                f"create view all_{table} as select {names} from {rows} where kind = '{table}'"
+            )
         except duckdb_errors() as error:
             raise LogError(
                 f"{', '.join(paths)}: saved by another version of kaproxy; save it again from its logs"
             ) from error
     return accounts
+
+
+def _as_column(column: Column, found: Mapping[str, str]) -> str:
+    """A column of the file in its type; a cast that changes nothing would still cost every query a little."""
+    kind = DUCKDB_TYPES[column.holds]
+    return (
+        f'"{column.name}"'
+        if found.get(column.name) == kind
+        else f'cast("{column.name}" as {kind}) as "{column.name}"'
+    )
 
 
 def _accounts(opened: Opened, path: str) -> dict[str, Account]:

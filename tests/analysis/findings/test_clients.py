@@ -64,3 +64,10 @@ def test_a_client_is_held_against_its_own_kind() -> None:
     pumps = {**{f"pump-{n}": 1 for n in range(20)}, "pump-99": 18}
     found = clients.find(table(days({**tills, **pumps})))
     assert [each.subject for each in found if each.kind == "worst_client"] == ["pump-99"]
+
+
+def test_dials_that_the_broker_refused_are_no_drops_of_the_client() -> None:
+    refused = days({"press-1": 200}, cause="broker_refused")
+    found = clients.find(table([*refused, *days({f"press-{n}": 1 for n in range(60)})]))
+    assert [each.kind for each in found] == ["drops_by_client"]
+    assert found[0].drops == 60

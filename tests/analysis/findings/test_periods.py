@@ -150,6 +150,60 @@ def test_a_single_client_taken_over_every_quarter_hour_follows_the_wall_clock() 
     assert "rival" in one.advice
 
 
+#: Silences at which presses that ping every minute happened to drop in three days, and how many: a clump by chance.
+_CLUMP = (
+    *(
+        (20.3, 3),
+        (21.4, 2),
+        (21.8, 2),
+        (22.4, 2),
+        (22.9, 1),
+        (24.0, 1),
+        (24.5, 1),
+        (25.3, 1),
+        (27.4, 1),
+        (28.0, 3),
+    ),
+    *(
+        (29.4, 2),
+        (31.0, 2),
+        (31.5, 1),
+        (32.3, 3),
+        (33.0, 3),
+        (33.7, 3),
+        (34.9, 2),
+        (36.3, 1),
+        (37.8, 4),
+        (39.4, 2),
+    ),
+    *(
+        (41.3, 2),
+        (42.3, 1),
+        (43.9, 2),
+        (46.3, 1),
+        (47.8, 1),
+        (48.6, 1),
+        (49.4, 1),
+        (52.36, 2),
+        (53.3, 8),
+        (54.4, 3),
+    ),
+    *((55.8, 1), (58.2, 1)),
+)
+
+
+def test_a_clump_of_silences_with_few_around_it_is_no_period() -> None:
+    silences = [silence + 0.01 * n for silence, count in _CLUMP for n in range(count)]
+    lines = [
+        dropped(
+            7919.0 * n % (3 * DAY), client_id=f"press-{n % 20}", cause="client_reset", silence_s=silence,
+            idle_s=silence, duration_s=300.0 * 1.05**n,
+        )
+        for n, silence in enumerate(silences)
+    ]  # fmt: skip
+    assert found(lines) == []
+
+
 def test_silence_limits_of_a_service_follow_the_last_packet() -> None:
     dice = Random(8)
     lines = [

@@ -155,3 +155,44 @@ def test_a_time_span_and_a_cause_are_asked_for_as_on_a_laptop() -> None:
 
 def test_nothing_asked_for_is_no_condition() -> None:
     assert condition(Filters(), "closed", LAST_US) == condition(Filters(), "warned", LAST_US) == ""
+
+
+def test_servers_named_by_a_pattern_are_asked_for_lines_not_understood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bodies: list[str] = []
+
+    def post(_: Address, body: str, settings: Mapping[str, str]) -> str:
+        bodies.append(body)
+        if "not_understood" in body:
+            return "source\twhat\tn\nString\tString\tUInt64\nedge/k\ttorn\t2\n"
+        return (
+            "source\tn\nString\tUInt64\nedge/k\t5\nedge/other\t7\n" if "group by" in body else "a\nInt64\n7\n"
+        )
+
+    monkeypatch.setattr(clickhouse, "post", post)
+    (account,) = connect("http://h/d?remote=edge{1,2}:9000").accounts.values()
+    assert (account.lines, account.understood, account.others["torn"].count) == (12, 10, 2)
+    assert "from remote('edge{1,2}:9000', d, not_understood) group by" in bodies[-3]
+
+
+def test_tables_without_views_on_raw_lines_have_no_lines_not_understood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def post(_: Address, body: str, settings: Mapping[str, str]) -> str:
+        if "not_understood" in body:
+            raise EngineError("clickhouse at h:8123: Code: 60, Table d.not_understood doesn't exist.")
+        return "a\nInt64\n7\n"
+
+    monkeypatch.setattr(clickhouse, "post", post)
+    assert connect("http://h/d").accounts == {}
+
+
+def test_no_distinct_values_are_none_of_them(asked: Asked) -> None:
+    connect("http://h/d").rows(
+        "select count(distinct client_id), count(distinct case when a < 1 then b end) from {closed}"
+    )
+    assert (
+        "ifNull(count(distinct client_id), 0), ifNull(count(distinct case when a < 1 then b end), 0)"
+        in asked[-1][0]
+    )
