@@ -82,6 +82,11 @@ def steps(log: Log, repeats: int) -> Iterator[tuple[str, Took]]:
         f"`kaproxy analyze F.parquet` ({Path(saved).stat().st_size / 1e6:.0f} MB)",
         _best([*analyze, saved], repeats),
     )
+    for question in (("--cause", "keep_alive_timeout"), ("--client", "badge-*")):
+        yield (
+            f"`kaproxy analyze F.parquet {' '.join(question)}`",
+            _best([*analyze, saved, *question], repeats),
+        )
 
 
 def _best(command: Sequence[str], repeats: int) -> Took:

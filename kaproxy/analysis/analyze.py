@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from kaproxy.analysis import kept
 from kaproxy.analysis.findings import find_all
 from kaproxy.analysis.findings.finding import Finding
 from kaproxy.analysis.fleet_what_if import Answer, what_if
@@ -22,6 +23,8 @@ from kaproxy.analysis.report import as_json
 from kaproxy.analysis.report.summary import Summary, summary, unread
 from kaproxy.analysis.store import DuckEngine, Filters, load
 from kaproxy.analysis.store.engine import Memory
+from kaproxy.analysis.store.saved import found_in, is_saved, save
+from kaproxy.analysis.store.sources import expand
 
 if TYPE_CHECKING:
     from kaproxy.analysis.store.clickhouse import ClickHouse
@@ -53,10 +56,9 @@ def analyze(asked: Asked) -> None:
         _rejudge(asked)
         return
     with _doing() as doing, _engine(asked, doing) as engine:
-        if asked.save is not None:
-            doing(f"saving to {asked.save}")
-            _save(engine, asked.save)
         if asked.what_if:
+            if asked.save is not None:
+                _save(engine, asked.save, doing)
             answers = [what_if(engine, question) for question in asked.what_if]
             if asked.json:
                 _say(as_json.answers(answers))
@@ -77,10 +79,11 @@ def _answers(answers: Sequence[Answer]) -> None:
 def _report(asked: Asked, engine: _Engine, doing: Callable[[str], None]) -> None:
     accounts: Mapping[str, Account] = getattr(engine, "accounts", {})
     memory = Memory(engine)
-    with ThreadPoolExecutor(1) as pool:
-        counting = pool.submit(summary, memory)
-        findings = find_all(memory, lambda word, number, of: doing(f"looking for {word} ({number} of {of})"))
-    counted = counting.result()
+    counted, findings = _kept(asked, engine) or _found(memory, doing)
+    if asked.save is not None:
+        _save(
+            engine, asked.save, doing, "" if asked.filters != Filters() else kept.written(counted, findings)
+        )
     if asked.html is not None:
         _draw(asked.html, memory, findings, accounts, doing)
     doing("")
@@ -88,6 +91,24 @@ def _report(asked: Asked, engine: _Engine, doing: Callable[[str], None]) -> None
         _say(as_json.report(counted, findings, accounts))
     else:
         _show(asked, counted, findings, accounts)
+
+
+def _found(memory: Memory, doing: Callable[[str], None]) -> tuple[Summary, list[Finding]]:
+    with ThreadPoolExecutor(1) as pool:
+        counting = pool.submit(summary, memory)
+        findings = find_all(memory, lambda word, number, of: doing(f"looking for {word} ({number} of {of})"))
+    return counting.result(), findings
+
+
+def _kept(asked: Asked, engine: _Engine) -> tuple[Summary, list[Finding]] | None:
+    """What was found in a saved log when it was saved, where all of it is asked for."""
+    if not isinstance(engine, DuckEngine) or asked.filters != Filters():
+        return None
+    paths = expand(asked.logs)
+    if len(paths) != 1 or not is_saved(paths[0]):
+        return None
+    text = found_in(engine, paths[0])
+    return kept.read(text, engine.name) if text else None
 
 
 def _say(text: str) -> None:
@@ -129,8 +150,9 @@ def _engine(asked: Asked, doing: Callable[[str], None]) -> _Engine:
     return load(asked.logs, asked.filters, doing)
 
 
-def _save(engine: _Engine, target: str) -> None:
-    """To a Parquet file, or into the tables of a ClickHouse."""
+def _save(engine: _Engine, target: str, doing: Callable[[str], None], found: str = "") -> None:
+    """To a Parquet file, with what was `found`, or into the tables of a ClickHouse."""
+    doing(f"saving to {target}")
     if not isinstance(engine, DuckEngine):
         raise LogError("--save keeps what was read from logs; a cluster keeps its own")
     if target.startswith(("http://", "https://")):
@@ -138,9 +160,7 @@ def _save(engine: _Engine, target: str) -> None:
 
         copy(engine, target)
     else:
-        from kaproxy.analysis.store.saved import save
-
-        save(engine, target)
+        save(engine, target, found)
 
 
 def _rejudge(asked: Asked) -> None:
@@ -149,7 +169,6 @@ def _rejudge(asked: Asked) -> None:
     from kaproxy.analysis.rejudge import Asked as Wanted
     from kaproxy.analysis.rejudge import rejudge
     from kaproxy.analysis.rejudge_screen import show
-    from kaproxy.analysis.store.sources import expand
 
     paths = expand(asked.logs)
     wanted = Wanted(asked.filters, _last_us(asked)) if asked.filters != Filters() else None

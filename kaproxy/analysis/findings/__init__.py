@@ -29,9 +29,12 @@ from kaproxy.analysis.findings.finding import Finding
 from kaproxy.analysis.store.engine import Engine, EngineError, Memory
 from kaproxy.diagnosis.verdict import Confidence, Owner
 
-__all__ = ["FINDERS", "Finder", "Finding", "find_all"]
+__all__ = ["FAILED", "FINDERS", "Finder", "Finding", "find_all"]
 
 Finder: TypeAlias = Callable[[Engine], list[Finding]]
+
+#: The kind of a finding that says that a search failed.
+FAILED = "analysis_failed"
 
 #: Finders that work at a time: while one waits for the engine, the other puts its rows together.
 _AT_ONCE = 2
@@ -96,7 +99,7 @@ def _found(engine: Engine, word: str, finder: Finder) -> list[Finding]:
 def _failed(word: str, error: Exception) -> Finding:
     asked = isinstance(error, EngineError)
     return Finding(
-        "analysis_failed",
+        FAILED,
         f"The search for {word} failed, so nothing can be said of it: {type(error).__name__}: {error}",
         Owner.OPERATOR if asked else Owner.PROXY,
         Confidence.SETTLED,
