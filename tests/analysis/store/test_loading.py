@@ -250,6 +250,7 @@ def test_bulk_and_tolerant_reader_agree_on_any_bytes(
     path = tmp_path / "log"
     path.write_bytes(b"".join(pieces))
     assume(not is_saved(str(path)))  # a Parquet file by its first bytes
+    assume(not path.read_bytes().startswith(b"\x28\xb5\x2f\xfd"))  # zstd by its first bytes, and torn
     expected, account = _tolerant(path)
     for _ in _ways(monkeypatch):
         with load([str(path)]) as engine:
