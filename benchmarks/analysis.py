@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import time
@@ -22,9 +21,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.fleets import fleet
+from tests.fleets.table import put
 
-PAGE = Path(__file__).parents[1] / "docs" / "analysis.md"
-_BEGIN, _END = (
+_MARKERS = (
     "<!-- speed: written by `python -m benchmarks.analysis --write` -->",
     "<!-- end of the speed -->",
 )
@@ -134,16 +133,6 @@ def table(log: Log, found: Sequence[tuple[str, Took]]) -> str:
     )
 
 
-def put(text: str, page: Path = PAGE) -> None:
-    """Write the tables where the page has their markers."""
-    whole = page.read_text("utf-8")
-    pattern = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTALL)
-    new, count = pattern.subn(lambda _: f"{_BEGIN}\n{text}\n{_END}", whole)
-    if count != 1:
-        raise ValueError(f"{page} has the markers of the speed {count} times")
-    page.write_text(new, "utf-8")
-
-
 def main() -> None:
     """What the arguments ask for."""
     asked = argparse.ArgumentParser(
@@ -163,7 +152,7 @@ def main() -> None:
         texts = [table(log, list(steps(log, args.repeats))) for log in made]
     print("\n\n".join(texts))
     if args.write:
-        put("\n\n".join(texts))
+        put("\n\n".join(texts), markers=_MARKERS)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 
 import trio
 
+from kaproxy import __version__
 from kaproxy.config import Config
 from kaproxy.connection.directory import Directory
 from kaproxy.connection.events import Accepted, Closed, Event
@@ -112,6 +113,16 @@ def relay_config_of(config: Config) -> RelayConfig:
         lagging_s=config.warnings.lagging,
         lagging_interval_s=config.warnings.interval,
     )
+
+
+def target_of(config: Config, listen: str) -> dict[str, Any]:
+    """What this proxy is and whom it serves, as its own lines and pages tell it; `listen`: where it is bound."""
+    return {
+        "version": __version__,
+        "listen": listen,
+        "upstream": str(config.upstream),
+        "broker_profile": config.broker_profile,
+    }
 
 
 def open_log(config: Config, worker: str | None = None, lock: int | None = None) -> Log:

@@ -15,10 +15,9 @@ from typing import Any
 
 import trio
 
-from kaproxy import __version__
 from kaproxy.build import build
 from kaproxy.errors import StartError
-from kaproxy.proxy import Proxy, what_changed, why_not, with_reloaded
+from kaproxy.proxy import Proxy, target_of, what_changed, why_not, with_reloaded
 from kaproxy.relay.dialing import ResolveError
 from kaproxy.settings.kinds import Address
 from kaproxy.settings.sources import ConfigError, Loaded
@@ -119,13 +118,7 @@ class Service:
         self._log.write("info", "proxy.reloaded", what_changed(before, after.config))
 
     def _target(self) -> dict[str, Any]:
-        config = self._proxy.config
-        return {
-            "version": __version__,
-            "listen": self._listen,
-            "upstream": str(config.upstream),
-            "broker_profile": config.broker_profile,
-        }
+        return target_of(self._proxy.config, self._listen)
 
     def _counts(self) -> dict[str, Any]:
         counted = self._proxy.snapshot()

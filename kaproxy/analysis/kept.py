@@ -19,6 +19,7 @@ from kaproxy import __version__
 from kaproxy.analysis.findings import FAILED
 from kaproxy.analysis.findings.asking import Span
 from kaproxy.analysis.findings.finding import Finding
+from kaproxy.analysis.report import as_json
 from kaproxy.analysis.report.summary import Summary, Verdicts
 from kaproxy.diagnosis.verdict import Confidence, Owner
 
@@ -42,7 +43,7 @@ def written(counted: Summary, findings: Sequence[Finding]) -> str:
     if any(each.kind == FAILED for each in findings):
         return ""
     kept = {"code": code(), "summary": asdict(counted), "findings": [asdict(each) for each in findings]}
-    return json.dumps(kept, default=_plain, allow_nan=False)
+    return as_json.dumped(kept)
 
 
 def read(text: str, engine: str) -> tuple[Summary, list[Finding]] | None:
@@ -66,7 +67,3 @@ def _finding(told: Mapping[str, Any]) -> Finding:
         "connections": tuple(told["connections"]),
     }
     return Finding(**parts)
-
-
-def _plain(value: object) -> object:
-    return dict(value) if isinstance(value, Mapping) else str(value)

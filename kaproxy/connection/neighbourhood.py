@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kaproxy.connection.directory import Death, Directory
 from kaproxy.connection.evidence import Evidence, Neighbours
 from kaproxy.connection.facts import Ending, Phase, Side
+from kaproxy.connection.records import fill
 
 if TYPE_CHECKING:
     from kaproxy.connection.tracker import ConnectionTracker
@@ -79,7 +80,8 @@ def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
         near_age=near_age,
         near_idle=near_idle,
     )
-    return replace(scene, neighbours=found)
+    fill(scene, neighbours=found)
+    return scene
 
 
 def ended_around(when: float, directory: Directory) -> int:

@@ -19,4 +19,10 @@ else:
         return dataclass(**{**options, "frozen": False, "unsafe_hash": options.get("frozen", False)})
 
 
-__all__ = ["record"]
+def fill(made: object, **facts: object) -> None:
+    """Set fields of a record that nobody else has yet: to copy a large one for a few fields would be dear."""
+    for name, value in facts.items():
+        setattr(made, name, value)
+
+
+__all__ = ["fill", "record"]

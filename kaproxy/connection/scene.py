@@ -14,6 +14,7 @@ from kaproxy.connection import neighbourhood
 from kaproxy.connection.directory import Remote, Settings
 from kaproxy.connection.evidence import Evidence, Late, Rival
 from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction, RelayFacts, Side
+from kaproxy.connection.records import fill
 from kaproxy.mqtt.codes import packet_name
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ def complete(
         "history": tracker.history,
         "frames": tracker.recorder.frames(ended_at),
     }
-    for name, value in later.items():  # in place: nobody else has the scene yet, and it is large
-        setattr(scene, name, value)
+    fill(scene, **later)
     return scene
 
 

@@ -15,11 +15,9 @@ from typing import Any
 
 import trio
 
-from kaproxy import __version__
 from kaproxy.build import build
-from kaproxy.config import Config
 from kaproxy.errors import StartError
-from kaproxy.proxy import what_changed, why_not, with_reloaded
+from kaproxy.proxy import target_of, what_changed, why_not, with_reloaded
 from kaproxy.relay.dialing import ResolveError, Upstream
 from kaproxy.relay.listening import open_listeners
 from kaproxy.settings.kinds import Address
@@ -335,13 +333,7 @@ class Supervisor:
         )
 
     def _target(self) -> dict[str, Any]:
-        config: Config = self._config
-        return {
-            "version": __version__,
-            "listen": self._listen,
-            "upstream": str(config.upstream),
-            "broker_profile": config.broker_profile,
-        }
+        return target_of(self._config, self._listen)
 
     def _counts(self) -> dict[str, Any]:
         total = self._overview().total

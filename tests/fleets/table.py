@@ -39,13 +39,14 @@ def _rows(whole: Score) -> Iterator[str]:
         yield "| " + " | ".join(map(str, cells)) + " |"
 
 
-def put(text: str, page: Path = PAGE) -> None:
+def put(text: str, page: Path = PAGE, markers: tuple[str, str] = (_BEGIN, _END)) -> None:
     """Write the table where the page has its markers."""
+    begin, end = markers
     whole = page.read_text("utf-8")
-    pattern = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTALL)
-    new, count = pattern.subn(lambda _: f"{_BEGIN}\n{text}\n{_END}", whole)
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    new, count = pattern.subn(lambda _: f"{begin}\n{text}\n{end}", whole)
     if count != 1:
-        raise ValueError(f"{page} has the markers of the score {count} times")
+        raise ValueError(f"{page} has {begin} {count} times")
     page.write_text(new, "utf-8")
 
 

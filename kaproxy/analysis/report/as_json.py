@@ -21,7 +21,7 @@ SCHEMA = 1
 
 def report(counted: Summary, findings: Sequence[Finding], accounts: Mapping[str, Account]) -> str:
     """Totals, verdicts, findings in the order of the report, and the account of the lines, by log."""
-    return _dumped(
+    return dumped(
         {
             "schema": SCHEMA,
             "engine": counted.engine,
@@ -39,10 +39,11 @@ def report(counted: Summary, findings: Sequence[Finding], accounts: Mapping[str,
 
 def answers(found: Sequence[Answer]) -> str:
     """The answers to what-if questions."""
-    return _dumped({"schema": SCHEMA, "what_if": [asdict(each) for each in found]})
+    return dumped({"schema": SCHEMA, "what_if": [asdict(each) for each in found]})
 
 
-def _dumped(value: Any) -> str:
+def dumped(value: Any) -> str:
+    """Any of these as JSON text. Raises ValueError for what JSON has no number for."""
     return json.dumps(value, default=_plain, allow_nan=False)
 
 

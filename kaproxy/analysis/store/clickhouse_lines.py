@@ -11,10 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kaproxy.analysis.logs import FOREIGN, LONGEST_PREFIX, NOT_JSON, TORN
-from kaproxy.analysis.store.columns import AS_SILENCE, CLOSED, LEG_ZEROS, LEGS, WARNED, Column, Holds
+from kaproxy.analysis.store.columns import (
+    AS_SILENCE,
+    CLEAN_LISTED,
+    CLOSED,
+    LEG_ZEROS,
+    LEGS,
+    WARNED,
+    Column,
+    Holds,
+)
 from kaproxy.analysis.store.lines import CLOSED_EVENT
 from kaproxy.diagnosis.record import SCHEMA
-from kaproxy.diagnosis.verdict import CLEAN_CAUSES
 
 _READ_AS = {
     Holds.WHOLE: "Int64",
@@ -108,7 +116,6 @@ def _cell(column: Column) -> str:
     """A column's value, out of `j` or worked out."""
     if column.path:
         return _value(column)
-    clean = ", ".join(f"'{cause}'" for cause in sorted(CLEAN_CAUSES))
     return {
         "source": "source",
         "line_no": "line_no",
@@ -117,7 +124,7 @@ def _cell(column: Column) -> str:
         "ended_us": _ended(),
         "client_group": "replaceRegexpAll(j.client_id, '[0-9a-fA-F]{8,}|[0-9]+', '#')",
         "client_net": _network("j.client_addr"),
-        "clean": f"j.cause IN ({clean})",
+        "clean": f"j.cause IN ({CLEAN_LISTED})",
         "fields": "t",
     }[column.name]
 

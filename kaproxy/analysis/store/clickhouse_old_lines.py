@@ -14,6 +14,7 @@ from kaproxy.analysis.logs import FOREIGN, LONGEST_PREFIX, NOT_JSON, TORN
 from kaproxy.analysis.store.clickhouse_sql import KEYS, histogram_view
 from kaproxy.analysis.store.columns import (
     AS_SILENCE,
+    CLEAN_LISTED,
     CLICKHOUSE_TYPES,
     CLOSED,
     LEG_ZEROS,
@@ -24,7 +25,6 @@ from kaproxy.analysis.store.columns import (
 )
 from kaproxy.analysis.store.lines import CLOSED_EVENT
 from kaproxy.diagnosis.record import SCHEMA
-from kaproxy.diagnosis.verdict import CLEAN_CAUSES
 
 #: The tables inside a line.
 _PARTS = tuple(dict.fromkeys(column.path[0] for column in (*CLOSED, *WARNED) if len(column.path) > 1))
@@ -183,7 +183,6 @@ def _cell(table: str, column: Column) -> str:
 
 
 def _made(column: Column) -> str:
-    clean = ", ".join(f"'{cause}'" for cause in sorted(CLEAN_CAUSES))
     return {
         "source": "source",
         "line_no": "line_no",
@@ -192,7 +191,7 @@ def _made(column: Column) -> str:
         "ended_us": _ended(),
         "client_group": f"replaceRegexpAll({_text('client_id')}, '[0-9a-fA-F]{{8,}}|[0-9]+', '#')",
         "client_net": _network(),
-        "clean": f"toUInt8(visitParamExtractString(top, 'cause') IN ({clean}))",
+        "clean": f"toUInt8(visitParamExtractString(top, 'cause') IN ({CLEAN_LISTED}))",
         "fields": "t",
     }[column.name]
 

@@ -22,7 +22,7 @@ from kaproxy.diagnosis import shapes
 from kaproxy.diagnosis.kinds import FLAG, FRAMES, MILLIS, SECONDS, TEXTS, TIME, WHOLE
 from kaproxy.diagnosis.kinds import Kind as Value
 from kaproxy.diagnosis.record import SILENCES
-from kaproxy.diagnosis.verdict import Verdict
+from kaproxy.diagnosis.verdict import CLEAN_CAUSES, Verdict
 
 
 class Holds(StrEnum):
@@ -36,6 +36,8 @@ class Holds(StrEnum):
     MOMENT = "moment"  # microseconds since 1970, UTC
 
 
+#: The causes of which `clean` is 1, as both engines list texts.
+CLEAN_LISTED = ", ".join(f"'{cause}'" for cause in sorted(CLEAN_CAUSES))
 DUCKDB_TYPES: Mapping[Holds, str] = {
     Holds.WHOLE: "BIGINT",
     Holds.NUMBER: "DOUBLE",

@@ -16,6 +16,7 @@ from kaproxy.analysis.logs import LONGEST_PREFIX
 from kaproxy.analysis.store.columns import (
     AS_SILENCE,
     ASKED_OF_ALL,
+    CLEAN_LISTED,
     CLOSED,
     LEG_ZEROS,
     LEGS,
@@ -24,7 +25,6 @@ from kaproxy.analysis.store.columns import (
     Holds,
 )
 from kaproxy.diagnosis.record import SCHEMA
-from kaproxy.diagnosis.verdict import CLEAN_CAUSES
 
 CLOSED_EVENT = "connection.closed"
 #: The line of a connection's beginning: as many as of its end, so only what is asked of all of them is kept apart.
@@ -106,12 +106,11 @@ def network(address: str) -> str:
 
 def worked_out(name: str) -> str | None:
     """How a column that stands in no line follows from those that do, by their names; None: it does not."""
-    clean = ", ".join(f"'{cause}'" for cause in sorted(CLEAN_CAUSES))
     return {
         "ended_us": "opened_us + cast(round(duration_s * 1000000) as BIGINT)",
         "client_group": group("client_id"),
         "client_net": network("client_addr"),
-        "clean": f"case when cause is not null then cast(cause in ({clean}) as TINYINT) end",
+        "clean": f"case when cause is not null then cast(cause in ({CLEAN_LISTED}) as TINYINT) end",
     }.get(name)
 
 
