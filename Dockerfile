@@ -14,7 +14,7 @@ COPY requirements-build.lock requirements-runtime.lock ./
 RUN pip install --no-cache-dir --require-hashes -r requirements-build.lock -r requirements-runtime.lock
 RUN python -m venv --without-pip /opt/kaproxy \
     && pip --python /opt/kaproxy/bin/python install --no-cache-dir --require-hashes -r requirements-runtime.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY kaproxy ./kaproxy
 RUN HATCH_BUILD_HOOKS_ENABLE=true pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /src/dist . \
     && pip --python /opt/kaproxy/bin/python install --no-cache-dir --no-deps --no-index /src/dist/*.whl

@@ -128,8 +128,7 @@ def go_on(pair: Pair, now: float) -> None:
         return
     if broker.open:  # not `close`: what is held for the broker is for the next address too
         pair.poller.drop(broker)
-        broker.sock.close()
-        broker.open = broker.connecting = False
+        broker.let_go()
     try:
         sock = dial.attempt(now)
     except OSError as error:

@@ -7,6 +7,7 @@ A leg does what it is told and keeps count; what an ending means for the other s
 from __future__ import annotations
 
 import math
+import os
 import select
 import socket
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from kaproxy.connection.events import Event
 from kaproxy.connection.facts import Ending, LegFacts, Side
 from kaproxy.relay import tcp_info
+from kaproxy.relay.syscalls import Unsent, transfer
 from kaproxy.relay.tcp_info import TcpState
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Leg:
         "due",
         "ended_at",
         "ending",
+        "fd",  # the open socket's descriptor, else -1: what goes to a closed one must not reach another's
         "fin_acked",
         "foretold",  # the ending a send() was told of while there was still something to read
         "held",  # bytes this peer has not taken yet; None nearly always
@@ -90,6 +93,7 @@ class Leg:
         self.open = self.connecting = self.reading = self.writing = False
         self.hung_up = self.unmaskable = self.shut = self.through = False
         self.mask = UNREGISTERED
+        self.fd = -1
         self.room = CHUNK
         self.due = Due.NOTHING
         self.held: bytearray | None = None
@@ -102,35 +106,55 @@ class Leg:
         self.last_look: tcp_info.TcpInfo | None = None
         self.fin_acked: bool | None = None
 
+    # -- its socket ----------------------------------------------------------------------------------
+
+    def take(self, sock: socket.socket) -> None:
+        """Have a socket, connected or on the way to it."""
+        self.sock, self.fd, self.open = sock, sock.fileno(), True
+
+    def let_go(self) -> None:
+        """Close the socket, in the way it is set to. Bytes held for the peer stay: they may go to the next address."""
+        self.open = self.connecting = False
+        self.fd = -1
+        self.sock.close()
+
     # -- bytes ---------------------------------------------------------------------------------------
 
     def relay(self, now: float) -> None:
-        """Read a chunk, show it, send the same bytes on. Only while `through`."""
+        """Read a chunk, send the same bytes on, show them. Only while `through`."""
         try:
-            data = self.sock.recv(self.room)
+            got = transfer(self.fd, self.other.fd, self.room)
         except OSError as error:
             self.pair.read_failed(self, error, now)
             return
-        if not data:
+        if not isinstance(got, bytes):
+            self._relay_in_part(got, now)
+        elif got:
+            self._show(got, now)
+            if len(got) >= CHUNK:
+                self.room = LONG_CHUNK
+            elif self.room != CHUNK:
+                self.room = CHUNK
+        else:
             self.pair.read_end(self, now)
-            return
+
+    def _relay_in_part(self, unsent: Unsent, now: float) -> None:
+        """The other peer did not take all: it is shown whole, and kept or given up."""
+        data, sent, code = unsent
+        self._show(data, now)
+        if code:
+            self.pair.send_failed(self.other, data, OSError(code, os.strerror(code)), now)
+        else:
+            self.pair.not_taken(self.other, data, sent, now)
+
+    def _show(self, data: bytes, now: float) -> None:
+        """Let the tracker see what was read; nothing it raises gets through here."""
         try:
             events = self.observe(data, now)
             if events:
                 self.pair.told(events, now)
         except Exception as fault:
             self.pair.observer_failed(fault, now)
-        try:
-            sent = self.other.sock.send(data)
-        except OSError as error:
-            self.pair.send_failed(self.other, data, error, now)
-            return
-        if sent != len(data):
-            self.pair.not_taken(self.other, data, sent, now)
-        elif sent >= CHUNK:
-            self.room = LONG_CHUNK
-        elif self.room != CHUNK:
-            self.room = CHUNK
 
     def hold(self, data: bytes, sent: int, now: float) -> None:
         """Keep what this peer did not take of `data` until it does."""

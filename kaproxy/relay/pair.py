@@ -93,7 +93,7 @@ class Pair:
 
     def attach(self, leg: Leg, sock: socket.socket) -> None:
         """Give a leg its socket and the poller the leg."""
-        leg.sock, leg.open = sock, True
+        leg.take(sock)
         self.poller.add(leg)
 
     def stir(self, leg: Leg, mask: int, now: float) -> None:
@@ -276,8 +276,7 @@ class Pair:
         """Close a leg's socket, in the way it is set to."""
         if leg.open:
             self.poller.drop(leg)
-            leg.open = False
-            leg.sock.close()
+            leg.let_go()
         leg.connecting = leg.reading = leg.writing = leg.through = False
         leg.drop_held(now)
 

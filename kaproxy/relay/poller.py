@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import os
 import select
 import socket
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import trio
 
@@ -30,10 +31,17 @@ if TYPE_CHECKING:
 
 BATCH = 256
 """Most sockets served between two looks at the rest of the process."""
-SLICE_S = 0.002
-"""How long sockets are served before accepting, timers and the rest of the process get their turn."""
+SLICE_S = 0.004
+"""How long sockets are served before timers and the rest get their turn; a client that calls gets it at once."""
 PAUSE_S = 0.001
 """How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
+BUSY_S = 0.001
+"""Sockets are busy while batches come at least this often, on the whole: then the next one is about to come."""
+SPIN_S = 0.00006
+"""How long busy sockets are asked before the kernel is told to wake us: being woken would take a client as long."""
+_GAP_MOST_S = 0.01
+_GAPS = 8  # over how many batches their distance is smoothed
+_ALONE = (os.cpu_count() or 1) == 1  # then whoever is to answer cannot run while we ask
 HEARTBEAT_S = 0.2
 """How often the loop checks how late it is."""
 
@@ -47,6 +55,16 @@ class Timing:
     post_mortem_s: float
 
 
+class Sleeper(Protocol):
+    """What has a deadline: a pair."""
+
+    alarm: float  # when it is set to be woken; infinity: not at all
+    released: bool
+
+    def wake(self, now: float) -> None: ...
+    def fault(self, fault: Exception, now: float) -> None: ...
+
+
 class Poller:
     """All legs and deadlines of one worker."""
 
@@ -54,15 +72,18 @@ class Poller:
         self.timing = timing
         self._on_late = on_late
         self.batches = Peaks()
+        self.turns = 0  # batches served
         self.live = 0  # pairs with a socket
         self.unjudged = 0  # pairs without one, whose closing line waits for their neighbours
         self.quiet = trio.Event()  # set whenever the last pair is released
+        self._gap = _GAP_MOST_S  # between batches, smoothed (s)
+        self._served_at = 0.0
         self._lags = Peaks()
         self._beat_due = math.inf
         self._epoll = select.epoll()
         self._legs: list[Leg | None] = []  # by descriptor, which the kernel keeps small and dense
         self._listening: set[int] = set()  # descriptors
-        self._heap: list[tuple[float, int, Pair]] = []
+        self._heap: list[tuple[float, int, Sleeper]] = []
         self._order = count()
         self._dead = 0  # heap entries that mean nothing any more
         self._nap = trio.CancelScope()
@@ -71,9 +92,8 @@ class Poller:
 
     def add(self, leg: Leg) -> None:
         """Know a leg by its socket's descriptor; it is not watched yet."""
-        fd = leg.sock.fileno()
-        self._make_room(fd)
-        self._legs[fd] = leg
+        self._make_room(leg.fd)
+        self._legs[leg.fd] = leg
         leg.mask = UNREGISTERED
 
     def yield_for(self, listener: socket.socket) -> None:
@@ -93,21 +113,21 @@ class Poller:
         if mask == leg.mask:
             return
         if mask == UNREGISTERED:
-            self._epoll.unregister(leg.sock)
+            self._epoll.unregister(leg.fd)
         elif leg.mask == UNREGISTERED:
-            self._epoll.register(leg.sock, mask)
+            self._epoll.register(leg.fd, mask)
         else:
-            self._epoll.modify(leg.sock, mask)
+            self._epoll.modify(leg.fd, mask)
         leg.mask = mask
 
     def drop(self, leg: Leg) -> None:
         """Forget a leg whose socket is about to be closed, which takes it out of the kernel's set."""
-        self._legs[leg.sock.fileno()] = None
+        self._legs[leg.fd] = None
         leg.mask = UNREGISTERED
 
     def pairs(self) -> set[Pair]:
         """Every pair that still has a socket, or its closing line to come."""
-        waiting = {pair for when, _, pair in self._heap if pair.alarm == when}
+        waiting = {cast("Pair", pair) for when, _, pair in self._heap if pair.alarm == when}
         return waiting | {leg.pair for leg in self._legs if leg is not None}
 
     def leave(self) -> None:
@@ -115,7 +135,7 @@ class Poller:
         self.live -= 1
         self.unjudged += 1
 
-    def release(self, pair: Pair) -> None:
+    def release(self, pair: Sleeper) -> None:
         """A pair is gone."""
         if pair.alarm != math.inf:
             pair.alarm = math.inf
@@ -141,14 +161,27 @@ class Poller:
         often a fraction of a millisecond away: so it is waited for here, that long and no longer.
         """
         stop = monotonic() + SLICE_S
-        while ready := self._epoll.poll(PAUSE_S, BATCH):
+        while ready := self._next():
             if self._turn(ready) >= stop:
                 return True
         return False
 
+    def _next(self) -> list[tuple[int, int]]:
+        """The next batch; none where the sockets pause. Busy ones are asked for a moment before they are waited for."""
+        if self._gap > BUSY_S or _ALONE:
+            return self._epoll.poll(PAUSE_S, BATCH)
+        until = monotonic() + SPIN_S
+        while not (ready := self._epoll.poll(0, BATCH)):
+            if monotonic() > until:
+                return self._epoll.poll(SLICE_S, BATCH)
+        return ready
+
     def _turn(self, ready: list[tuple[int, int]]) -> float:
         """Serve one batch of sockets that have something; returns when it was done, or never for no more."""
         now = monotonic()
+        self.turns += 1
+        self._gap += (min(now - self._served_at, _GAP_MOST_S) - self._gap) / _GAPS
+        self._served_at = now
         legs = self._legs
         calls = False
         for fd, mask in ready:
@@ -178,7 +211,7 @@ class Poller:
 
     # -- time ----------------------------------------------------------------------------------------
 
-    def schedule(self, pair: Pair, when: float) -> None:
+    def schedule(self, pair: Sleeper, when: float) -> None:
         """Wake `pair` at `when` at the latest; nothing to do where it is woken earlier anyway."""
         if when >= pair.alarm or pair.released:
             return

@@ -323,7 +323,7 @@ async def test_a_fault_in_one_connection_ends_that_one_only() -> None:
         client, _broker = await rig.pair()
         other_client, other_broker = await rig.pair()
         leg = next(p for p in rig.living() if p.witness.origin is rig.accepted[0]).client
-        leg.sock = cast("socket.socket", BrokenSocket(leg.sock))
+        leg.sock, leg.through = cast("socket.socket", BrokenSocket(leg.sock)), False
         client.close()
         line = await rig.line()
         assert line.closed_by == "proxy"

@@ -1,0 +1,203 @@
+"""The system calls of the hot path: both builds' own, over real TCP sockets, with every way they can go."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kaproxy.build import COMPILED, build
+from kaproxy.relay import syscalls, tcp_info
+from kaproxy.relay.syscalls import Unsent
+
+Transfer = Callable[[int, int, int], bytes | Unsent]
+ROOM = 65536
+IN_C = build() == COMPILED
+#: In the compiled build both are there, and have to do the same.
+BOTH: dict[str, Transfer] = {"python": syscalls.plain_transfer} | ({"c": syscalls.transfer} if IN_C else {})
+each = pytest.mark.parametrize("transfer", BOTH.values(), ids=BOTH)
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    """Both ends of one TCP connection over loopback; the second, as the proxy's, never blocks."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.setblocking(False)
+    return peer, ours
+
+
+@contextmanager
+def relayed() -> Iterator[tuple[socket.socket, socket.socket, socket.socket, socket.socket]]:
+    """A client and its leg, a broker's leg and the broker."""
+    with ExitStack() as stack:
+        client, source = map(stack.enter_context, connected())
+        broker, target = map(stack.enter_context, connected())
+        yield client, source, target, broker
+
+
+def come(source: socket.socket, data: bytes) -> None:
+    """Wait until that much of it can be read."""
+    source.setblocking(True)
+    assert source.recv(len(data), socket.MSG_PEEK | socket.MSG_WAITALL) == data
+    source.setblocking(False)
+
+
+def fill(target: socket.socket) -> None:
+    """Send until the kernel takes no more."""
+    with pytest.raises(BlockingIOError):
+        while True:
+            target.send(b"x" * 262144)
+
+
+def reset(peer: socket.socket, ours: socket.socket) -> None:
+    """The peer resets the connection, and our kernel knows."""
+    tcp_info.reset_on_close(peer)
+    peer.close()
+    while tcp_info.read(ours).state != tcp_info.TcpState.CLOSE:
+        pass
+
+
+def test_the_compiled_build_has_the_calls_in_c_and_the_pure_one_has_not() -> None:
+    assert (syscalls.transfer is not syscalls.plain_transfer) == IN_C
+
+
+@each
+def test_what_is_read_is_sent_and_returned(transfer: Transfer) -> None:
+    with relayed() as (client, source, target, broker):
+        client.sendall(b"publish")
+        come(source, b"publish")
+        assert transfer(source.fileno(), target.fileno(), ROOM) == b"publish"
+        assert broker.recv(100) == b"publish"
+
+
+@each
+@pytest.mark.parametrize("room", [1, 5, ROOM, 4 * ROOM])
+def test_no_more_is_read_than_there_is_room_for(transfer: Transfer, room: int) -> None:
+    with relayed() as (client, source, target, broker):
+        client.sendall(b"publish")
+        come(source, b"publish")
+        assert transfer(source.fileno(), target.fileno(), room) == b"publish"[:room]
+        assert broker.recv(100) == b"publish"[:room]
+
+
+@each
+def test_the_end_of_file_is_no_bytes_and_sends_none(transfer: Transfer) -> None:
+    with relayed() as (client, source, target, broker):
+        client.shutdown(socket.SHUT_WR)
+        come(source, b"")
+        assert transfer(source.fileno(), target.fileno(), ROOM) == b""
+        broker.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            broker.recv(1)
+
+
+@each
+def test_nothing_to_read_raises_and_does_not_wait(transfer: Transfer) -> None:
+    with relayed() as (_, source, target, _broker), pytest.raises(BlockingIOError):
+        transfer(source.fileno(), target.fileno(), ROOM)
+
+
+@each
+def test_a_reset_raises_once_and_leaves_the_other_socket_alone(transfer: Transfer) -> None:
+    with relayed() as (client, source, target, _):
+        reset(client, source)
+        with pytest.raises(ConnectionResetError):
+            transfer(source.fileno(), target.fileno(), ROOM)
+        assert tcp_info.read(target).state == tcp_info.TcpState.ESTABLISHED
+
+
+@each
+def test_a_target_that_takes_nothing_leaves_the_bytes_with_the_caller(transfer: Transfer) -> None:
+    with relayed() as (client, source, target, _):
+        fill(target)
+        client.sendall(b"publish")
+        come(source, b"publish")
+        assert transfer(source.fileno(), target.fileno(), ROOM) == (b"publish", 0, errno.EAGAIN)
+
+
+@each
+def test_a_target_that_takes_a_part_leaves_all_bytes_and_says_how_many_went(transfer: Transfer) -> None:
+    with relayed() as (client, source, target, broker):
+        target.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        broker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        sent = client.send(os.urandom(200_000))
+        unsent = b""
+        while not isinstance(unsent, tuple):
+            unsent = transfer(source.fileno(), target.fileno(), ROOM)
+        data, went, code = unsent
+        assert 0 <= went < len(data) <= sent
+        assert code == (0 if went else errno.EAGAIN)
+
+
+@each
+def test_a_target_that_was_reset_says_so_beside_the_bytes(transfer: Transfer) -> None:
+    with relayed() as (client, source, target, broker):
+        client.sendall(b"publish")
+        come(source, b"publish")
+        reset(broker, target)
+        assert transfer(source.fileno(), target.fileno(), ROOM) == (b"publish", 0, errno.ECONNRESET)
+
+
+@each
+def test_a_closed_target_is_told_and_no_signal_ends_the_process(transfer: Transfer) -> None:
+    with relayed() as (client, source, target, _):
+        target.shutdown(socket.SHUT_WR)
+        for said, code in ((target.fileno(), errno.EPIPE), (-1, errno.EBADF)):
+            client.sendall(b"publish")
+            come(source, b"publish")
+            assert transfer(source.fileno(), said, ROOM) == (b"publish", 0, code)
+
+
+@each
+def test_a_closed_source_raises(transfer: Transfer) -> None:
+    with relayed() as (_, _source, target, _broker), pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        transfer(-1, target.fileno(), ROOM)
+
+
+@each
+@settings(deadline=None, max_examples=30)
+@given(sizes=st.lists(st.integers(1, 300_000), min_size=1, max_size=8), data=st.data())
+def test_every_byte_arrives_once_and_in_order(
+    transfer: Transfer, sizes: list[int], data: st.DataObject
+) -> None:
+    room = data.draw(st.sampled_from([100, ROOM, 4 * ROOM]))
+    with relayed() as (client, source, target, broker):
+        for size in (min(size, 100 * room) for size in sizes):
+            sent, arrived = os.urandom(size), b""
+            client.setblocking(False)
+            at = client.send(sent)
+            while len(arrived) < at:
+                try:
+                    taken = transfer(source.fileno(), target.fileno(), room)
+                except BlockingIOError:
+                    continue
+                assert isinstance(taken, bytes)  # the broker reads as it comes
+                arrived += broker.recv(len(taken), socket.MSG_WAITALL)
+            assert arrived == sent[:at]
+
+
+if IN_C:
+
+    @pytest.mark.parametrize(
+        ("arguments", "error"),
+        [
+            ((), TypeError),
+            ((1, 2), TypeError),
+            (("1", 2, 3), TypeError),
+            ((1, 2, 0), ValueError),
+            ((1, 2**40, 3), OverflowError),
+        ],
+    )
+    def test_what_is_no_descriptor_or_size_is_refused(
+        arguments: tuple[int, int, int], error: type[Exception]
+    ) -> None:
+        with pytest.raises(error):
+            syscalls.transfer(*arguments)
