@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kaproxy.connection.facts import LegFacts, ProxyAction, RelayFacts
 from kaproxy.relay import tcp_info
-from kaproxy.relay.leg import Due
+from kaproxy.relay.leg import Due, Leg
 from kaproxy.relay.witness import unseen
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def conclude(pair: Pair, now: float) -> bool:
     if pair.first_at is None:
         return False
     if not pair.witness.closed:
-        ended = all(leg.ending is not None or not leg.open for leg in (client, broker))
+        ended = _has_ended(client) and _has_ended(broker)
         known = ended and pair.named_by == math.inf and now >= pair.witness.judge_at(now)
         if known or now >= _line_at(pair):
             write_line(pair, now)
@@ -77,8 +77,7 @@ def write_line(pair: Pair, now: float) -> None:
     if pair.witness.closed:
         return
     for leg in (pair.client, pair.broker):
-        with suppress(Exception):
-            leg.look()
+        _look(leg)
     poller = pair.poller
     opened = pair.witness.opened
     relay = RelayFacts(
@@ -134,6 +133,10 @@ def _end_by_proxy(pair: Pair, action: ProxyAction, detail: str, now: float) -> N
         pair.witness.proxy_ended(action, detail, now)
 
 
+def _has_ended(leg: Leg) -> bool:
+    return leg.ending is not None or not leg.open
+
+
 def _line_at(pair: Pair) -> float:
     if pair.named_by != math.inf:  # what the line is waiting for
         return pair.named_by
@@ -142,7 +145,11 @@ def _line_at(pair: Pair) -> float:
 
 def _dwell(pair: Pair, now: float) -> float:
     """Longest hold, the one still going on included."""
-    return max([pair.dwell] + [now - leg.held_at for leg in (pair.client, pair.broker) if leg.held])
+    longest = pair.dwell
+    for leg in (pair.client, pair.broker):
+        if leg.held is not None:
+            longest = max(longest, now - leg.held_at)
+    return longest
 
 
 def _let_go(pair: Pair, now: float) -> None:
@@ -152,15 +159,33 @@ def _let_go(pair: Pair, now: float) -> None:
     pair.gone = True
     for leg in (pair.client, pair.broker):
         if not pair.witness.closed:
-            leg.look()
-        with suppress(Exception):  # whatever is wrong with it, it is let go
-            if leg.open and leg.due is Due.RST:
-                tcp_info.reset_on_close(leg.sock)
-            elif leg.open and not leg.connecting and leg.ending is None:
-                leg.drain()
-        with suppress(Exception):
+            _look(leg)
+        if leg.open:
+            _prepare(leg)
+        try:
             pair.close(leg, now)
+        except Exception:  # whatever is wrong with it, it is let go
+            continue
     pair.poller.leave()
+
+
+def _look(leg: Leg) -> None:
+    """What the kernel says last is worth having, not worth failing for."""
+    try:
+        leg.look()
+    except Exception:
+        return
+
+
+def _prepare(leg: Leg) -> None:
+    """Have close() send what it should: RST where one is due, FIN over what nobody will read."""
+    try:
+        if leg.due is Due.RST:
+            tcp_info.reset_on_close(leg.sock)
+        elif not leg.connecting and leg.ending is None:
+            leg.drain()
+    except Exception:
+        return
 
 
 def _release(pair: Pair, now: float) -> None:

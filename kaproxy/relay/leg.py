@@ -257,7 +257,8 @@ class Leg:
             return LegFacts(unsent=held, stalled_s=stalled_s)
         stalled_now = self.held is not None
         try:
-            info, queued = tcp_info.read(self.sock), tcp_info.outstanding(self.sock)
+            info = tcp_info.read(self.sock)
+            queued = 0 if info.all_taken else tcp_info.outstanding(self.sock)
         except OSError:
             return LegFacts(unsent=held, stalled_s=stalled_s, stalled_now=stalled_now)
         notsent = info.notsent or 0
@@ -288,10 +289,12 @@ class Leg:
         """Look again after the first ending: has the FIN arrived, is the kernel still retransmitting?"""
         if not self.open or self.connecting:
             return
-        with suppress(OSError):
+        try:
             self.last_look = info = tcp_info.read(self.sock)
-            if self.shut and not self.fin_acked:
-                self.fin_acked = self._fin_acked(info)
+        except OSError:
+            return
+        if self.shut and not self.fin_acked:
+            self.fin_acked = self._fin_acked(info)
 
     def _fin_acked(self, info: tcp_info.TcpInfo) -> bool | None:
         """What the state says of the FIN sent; None: still on its way, or kept back by a closed window."""

@@ -35,6 +35,8 @@ class Peaks:
 
         A span that began before a connection was opened only counts with what it overlapped.
         """
+        if not self._ended or self._ended[-1] < opened:
+            return 0.0
         at = bisect_left(self._ended, opened)
         overlapping = zip(self._spans[at : at + 2], self._ended[at : at + 2], strict=True)
         return max((min(span, ended - opened) for span, ended in overlapping), default=0.0)

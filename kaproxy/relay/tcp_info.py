@@ -51,6 +51,11 @@ class TcpInfo(NamedTuple):
     notsent: int | None  # bytes in the send queue that were never sent
     snd_wnd: int | None  # the peer's receive window, bytes
 
+    @property
+    def all_taken(self) -> bool:
+        """Nothing is outstanding, which needs no further question; of a socket that was reset this does not tell."""
+        return self.notsent == 0 and self.unacked_segments == 0 and self.state != TcpState.CLOSE
+
 
 _BYTES = (0, 2, 4)  # offsets of state, retransmits, backoff
 _WORDS = (24, 52, 56, 68, 100, 144, 228)  # u32 offsets, in the order of TcpInfo
