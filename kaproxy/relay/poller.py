@@ -14,7 +14,6 @@ import os
 import select
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 BATCH = 256
 """Most sockets served between two looks at the rest of the process."""
 SLICE_S = 0.004
-"""How long sockets are served before timers and the rest get their turn; a client that calls gets it at once."""
+"""How long sockets are served before timers and the rest of the process get their turn."""
 PAUSE_S = 0.001
 """How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
 BUSY_S = 0.001
@@ -82,7 +81,7 @@ class Poller:
         self._beat_due = math.inf
         self._epoll = select.epoll()
         self._legs: list[Leg | None] = []  # by descriptor, which the kernel keeps small and dense
-        self._listening: set[int] = set()  # descriptors
+        self._calls: dict[int, Callable[[], None]] = {}  # by a listener's descriptor
         self._heap: list[tuple[float, int, Sleeper]] = []
         self._order = count()
         self._dead = 0  # heap entries that mean nothing any more
@@ -96,17 +95,16 @@ class Poller:
         self._legs[leg.fd] = leg
         leg.mask = UNREGISTERED
 
-    def yield_for(self, listener: socket.socket) -> None:
-        """Go back to trio at once when a client calls there; told once per call (edge-triggered)."""
+    def answer(self, listener: socket.socket, on_call: Callable[[], None]) -> None:
+        """Call `on_call` while clients wait in that listener's queue."""
         self._make_room(listener.fileno())
-        self._listening.add(listener.fileno())
-        self._epoll.register(listener, select.EPOLLIN | select.EPOLLET)
+        self._calls[listener.fileno()] = on_call
+        self._epoll.register(listener, select.EPOLLIN)
 
-    def yield_no_more(self, listener: socket.socket) -> None:
-        """Its clients are somebody else's again."""
-        with suppress(OSError, ValueError):  # closed meanwhile
+    def ignore(self, listener: socket.socket) -> None:
+        """Clients who call there are somebody else's, or have to wait. To be said before it is closed."""
+        if self._calls.pop(listener.fileno(), None) is not None:
             self._epoll.unregister(listener)
-            self._listening.discard(listener.fileno())
 
     def watch(self, leg: Leg, mask: int) -> None:
         """Be woken for a leg by `mask` from now on, or by nothing at all (UNREGISTERED)."""
@@ -177,18 +175,18 @@ class Poller:
         return ready
 
     def _turn(self, ready: list[tuple[int, int]]) -> float:
-        """Serve one batch of sockets that have something; returns when it was done, or never for no more."""
+        """Serve one batch of sockets that have something; returns when it was done."""
         now = monotonic()
         self.turns += 1
         self._gap += (min(now - self._served_at, _GAP_MOST_S) - self._gap) / _GAPS
         self._served_at = now
         legs = self._legs
-        calls = False
         for fd, mask in ready:
             leg = legs[fd]
-            if leg is None:  # closed by what was served before it in this batch, or a listener
-                calls = calls or fd in self._listening
-                continue
+            if leg is None:
+                if (on_call := self._calls.get(fd)) is not None:
+                    on_call()
+                continue  # or closed by what was served before it in this batch
             try:
                 if mask == 1 and leg.through:  # EPOLLIN
                     leg.relay(now)
@@ -199,7 +197,7 @@ class Poller:
         done = monotonic()
         if done - now > RESOLUTION_S:
             self.batches.add(done - now, done)
-        return math.inf if calls else done
+        return done
 
     def _end_faulty(self, leg: Leg, fault: Exception, now: float) -> None:
         if (pair := getattr(leg, "pair", None)) is not None:  # a released leg has none

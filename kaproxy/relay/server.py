@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -65,7 +66,7 @@ class Relay:
         self._given = tuple(listeners)
         self._reserve: Reserve | None = None
         self._accepting: trio.Nursery | None = None
-        self._lent: dict[socket.socket, trio.CancelScope] = {}
+        self._answered: set[socket.socket] = set()  # listeners of ours, and those lent to us
         self._ids = random.Random(os.urandom(32))  # one seed a process: names, not secrets, and no call each
         self._make_tracker = make_tracker
         self._on_event = on_event
@@ -86,18 +87,16 @@ class Relay:
 
     def accept_also(self, listeners: Sequence[socket.socket]) -> None:
         """Accept from another worker's sockets too, until `accept_no_more`: nobody else does at present."""
-        if self._accepting is None or self._draining.is_set():
-            return
-        for listener in listeners:
-            if listener not in self._lent:
-                self._lent[listener] = trio.CancelScope()
-                self._accepting.start_soon(self._accept_lent, listener, self._lent[listener])
+        if self._accepting is not None and not self._draining.is_set():
+            for listener in listeners:
+                self._answer(listener)
 
     def accept_no_more(self, listeners: Sequence[socket.socket]) -> None:
         """Leave these to the worker they belong to."""
         for listener in listeners:
-            if (scope := self._lent.pop(listener, None)) is not None:
-                scope.cancel()
+            self._answered.discard(listener)
+            if self._poller is not None:
+                self._poller.ignore(listener)
 
     def drain(self) -> None:
         """Stop accepting, let live connections end for `drain_s`, then end the rest; `run` returns."""
@@ -122,7 +121,7 @@ class Relay:
             async with trio.open_nursery() as nursery:
                 for task in (poller.pump, poller.keep_time, poller.heartbeat, self._upstream.keep_resolved):
                     nursery.start_soon(task)
-                await self._accept_until_drained(listeners, poller, reserve, task_status)
+                await self._accept_until_drained(listeners, task_status)
                 await self._drain(poller)
                 nursery.cancel_scope.cancel()
         finally:
@@ -146,44 +145,43 @@ class Relay:
             self._on_event(ProxyLagging(late * 1000, self.live, untold))
 
     async def _accept_until_drained(
-        self,
-        listeners: list[socket.socket],
-        poller: Poller,
-        reserve: Reserve,
-        task_status: trio.TaskStatus[tuple[str, int]],
+        self, listeners: list[socket.socket], task_status: trio.TaskStatus[tuple[str, int]]
     ) -> None:
         async with trio.open_nursery() as accepting:
             self._accepting = accepting
             for listener in listeners:
-                poller.yield_for(listener)
-                accepting.start_soon(self._accept, listener, poller, reserve)
+                self._answer(listener)
             task_status.started(self.bound)
             await self._draining.wait()
             self._accepting = None
+            self.accept_no_more(tuple(self._answered))
             accepting.cancel_scope.cancel()
         for listener in listeners:
             listener.close()
 
-    async def _accept_lent(self, listener: socket.socket, scope: trio.CancelScope) -> None:
+    def _answer(self, listener: socket.socket) -> None:
+        if self._poller is not None and listener not in self._answered:
+            self._answered.add(listener)
+            self._poller.answer(listener, partial(self._accept, listener))
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Clients wait in its queue: take them, as many as fit between others' turns."""
         poller, reserve = self._poller, self._reserve
         if poller is None or reserve is None:
             return
-        poller.yield_for(listener)
         try:
-            with scope:
-                await self._accept(listener, poller, reserve)
-        finally:
-            poller.yield_no_more(listener)
+            for arrival in arrivals(listener, reserve):
+                self._admit(arrival, poller)
+        except OSError as error:
+            if error.errno != errno.ECONNABORTED and self._accepting is not None:
+                poller.ignore(listener)  # anything else may last: do not spin on it
+                self._accepting.start_soon(self._answer_again, listener)
 
-    async def _accept(self, listener: socket.socket, poller: Poller, reserve: Reserve) -> None:
-        while True:
-            await trio.lowlevel.wait_readable(listener)
-            try:
-                for arrival in arrivals(listener, reserve):
-                    self._admit(arrival, poller)
-            except OSError as error:
-                if error.errno != errno.ECONNABORTED:  # anything else may last: do not spin on it
-                    await trio.sleep(RESPITE_S)
+    async def _answer_again(self, listener: socket.socket) -> None:
+        await trio.sleep(RESPITE_S)
+        if listener in self._answered:
+            self._answered.discard(listener)
+            self._answer(listener)
 
     def _admit(self, arrival: Arrival, poller: Poller) -> None:
         """Begin a connection; one that cannot be served begins and ends here, with its closing line."""
