@@ -1,7 +1,8 @@
 """`python -m benchmarks.closing LOG`: what judging a connection's end and writing its line costs, by itself.
 
 The evidence is read back from closing lines of a run, then recorded again by kaproxy's own recorder into a file: CPU
-of this process, its log's writer included, per line. Which build that is, the place says where it is started.
+of this process, its log's writer included, per line. Which build that is, the place says where it is started; `idle.py`
+starts it there, on the Python that kaproxy ran on.
 Read next: `idle.py`, whose mass drop makes the lines.
 """
 

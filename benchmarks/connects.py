@@ -3,6 +3,7 @@
 The shortest honest measure of it: clients churn for a while, and the relay's CPU is taken from before the first of
 them until it rests again, so that lines written afterwards are in it. No figure here depends on the clock on the
 wall, nor on how fast the generator is, so a busy machine disturbs it little. Relays take turns; medians are shown.
+`bare` is the bound: what the same sockets cost a Python that looks at nothing.
 Read next: `relays.py`; the benchmark `churn` of `experiments.py` takes the rate, and more relays.
 """
 
@@ -21,7 +22,7 @@ from benchmarks.experiments import addresses
 from benchmarks.generator import Generator
 from benchmarks.relays import RELAYS, Running, available
 
-RELAYS_SHOWN = ("haproxy", "haproxy_log", "kaproxy", "compiled")
+RELAYS_SHOWN = ("haproxy", "haproxy_log", "bare", "kaproxy", "compiled")
 AT_REST_S = 0.25  # without a tick of CPU: what was put off is done
 REST_LIMIT_S = 10.0
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")

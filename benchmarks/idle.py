@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.generator import Generator
-from benchmarks.relays import ROOT, Running
+from benchmarks.python import ROOT
+from benchmarks.relays import PYTHON, Running
 
 IDLE_S = 5.0  # over which CPU is measured
 SETTLE_S = 1.0  # from the last CONNACK until then
@@ -74,7 +74,7 @@ def drop(kill: Callable[[], None], relay: Running, count: int) -> dict[str, floa
 def judged_us(relay: Running) -> float:
     """What judging and writing one of those lines costs that build by itself, microseconds."""
     beside = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "benchmarks.closing", str(relay.log)]
+    command = [str(PYTHON.program), "-m", "benchmarks.closing", str(relay.log)]
     ran = subprocess.run(
         command, cwd=relay.place, env=beside, capture_output=True, text=True, timeout=DROP_LIMIT_S, check=True
     )

@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FD = 1 << 16, BATCH = 512, CONNECTING_AT_ONCE = 256, MAX_SAMPLES = 1 << 22, MAX_CONNECT = 64, MAX_PIDS = 32 };
+enum { MAX_FD = 1 << 16, BATCH = 512, CONNECTING_AT_ONCE = 256, MAX_SAMPLES = 1 << 22, MAX_CONNECT = 64, MAX_PIDS = 32, MAX_WINDOWS = 256, QUANTILES = 3 };
 enum role { FREE, LISTENER, CLIENT, BROKER, STDIN };
 enum state { DIALING, GREETING, READY };
 
@@ -50,6 +50,7 @@ static pid_t relay_pids[MAX_PIDS]; /* 0 ends them */
 static const char *mode = "pingpong";
 static int wanted = 50, frame_size = 100, keep_alive = 60, rate, mixed, qos;
 static double seconds = 2.0, warmup = 0.3, setup_limit = 30.0;
+static int windows = 1; /* equal parts of `seconds`; quantiles are the medians of theirs */
 
 static unsigned char *pattern;
 static size_t pattern_size;
@@ -381,9 +382,26 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static double quantile_us(double q) {
-    if (!sample_count) return 0.0;
-    return samples[(size_t)(q * (double)(sample_count - 1))] / 1e3;
+static const double wanted_quantiles[QUANTILES] = {0.5, 0.99, 0.999};
+static double quantiles_us[QUANTILES], longest_us;
+static size_t ends[MAX_WINDOWS]; /* of the samples of each window */
+
+/* The median over the windows, so that what stalls the whole machine for a moment spoils one of them and not the figure.
+ * A window without samples counts as if nothing took any time. */
+static void take_quantiles(void) {
+    static uint32_t found[QUANTILES][MAX_WINDOWS]; /* ns */
+    size_t from = 0;
+    for (int w = 0; w < windows; from = ends[w++]) {
+        size_t count = ends[w] - from;
+        qsort(samples + from, count, sizeof *samples, ascending);
+        for (int q = 0; q < QUANTILES && count; q++)
+            found[q][w] = samples[from + (size_t)(wanted_quantiles[q] * (double)(count - 1))];
+        if (count && samples[ends[w] - 1] / 1e3 > longest_us) longest_us = samples[ends[w] - 1] / 1e3;
+    }
+    for (int q = 0; q < QUANTILES; q++) {
+        qsort(found[q], (size_t)windows, sizeof **found, ascending);
+        quantiles_us[q] = ((double)found[q][(windows - 1) / 2] + found[q][windows / 2]) / 2e3;
+    }
 }
 
 static void measure(void) {
@@ -399,16 +417,19 @@ static void measure(void) {
     uint64_t done_before = done, bytes_before = bytes_taken, start = now_ns();
     double own_before = own_cpu(), relay_before = relay_cpu();
     measuring = 1;
-    run_for(seconds);
+    for (int w = 0; w < windows; w++) {
+        run_for(seconds / windows);
+        ends[w] = sample_count;
+    }
     measuring = 0;
     double took = (double)(now_ns() - start) / 1e9;
     double own = own_cpu() - own_before, relay = relay_cpu() - relay_before;
-    qsort(samples, sample_count, sizeof *samples, ascending);
+    take_quantiles();
     printf("{\"mode\":\"%s\",\"conns\":%d,\"seconds\":%.3f,\"done\":%llu,\"bytes\":%llu,"
            "\"generator_cpu_s\":%.3f,\"relay_cpu_s\":%.4f,"
            "\"skipped\":%llu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f}\n",
            mode, wanted, took, (unsigned long long)(done - done_before), (unsigned long long)(bytes_taken - bytes_before), own,
-           relay, (unsigned long long)skipped, quantile_us(0.5), quantile_us(0.99), quantile_us(0.999), quantile_us(1.0));
+           relay, (unsigned long long)skipped, quantiles_us[0], quantiles_us[1], quantiles_us[2], longest_us);
     fflush(stdout);
 }
 
@@ -433,7 +454,7 @@ static void parse(int argc, char **argv) {
         {"connect", 1, 0, 'c'}, {"listen", 1, 0, 'l'},     {"mode", 1, 0, 'm'},       {"conns", 1, 0, 'n'},
         {"frame", 1, 0, 'f'},   {"seconds", 1, 0, 's'},    {"warmup", 1, 0, 'w'},     {"rate", 1, 0, 'r'},
         {"relay-pid", 1, 0, 'p'}, {"keep-alive", 1, 0, 'k'}, {"setup-limit", 1, 0, 't'},
-        {"mixed", 1, 0, 'x'},   {"qos", 1, 0, 'q'},        {0, 0, 0, 0}};
+        {"mixed", 1, 0, 'x'},   {"qos", 1, 0, 'q'},        {"windows", 1, 0, 'i'},    {0, 0, 0, 0}};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
         case 'c': relay_addr = address(optarg); break;
@@ -449,10 +470,11 @@ static void parse(int argc, char **argv) {
         case 't': setup_limit = atof(optarg); break;
         case 'x': mixed = atoi(optarg); break;
         case 'q': qos = atoi(optarg); break;
+        case 'i': windows = atoi(optarg); break;
         default: exit(2);
         }
     }
-    if (!relay_addr.sin_port || !broker_addr.sin_port || wanted < 1 || frame_size < 20 || keep_alive < 1 || qos < 0 || qos > 1) fail("bad options");
+    if (!relay_addr.sin_port || !broker_addr.sin_port || wanted < 1 || frame_size < 20 || keep_alive < 1 || qos < 0 || qos > 1 || windows < 1 || windows > MAX_WINDOWS) fail("bad options");
 }
 
 int main(int argc, char **argv) {

@@ -17,6 +17,10 @@ from benchmarks.report import number, two_workers
 
 BUSY_LIMIT = 0.85
 SIZES = (9000, 100_000, 1_000_000)
+REAL_TIME = {
+    True: "The relay has real-time priority meanwhile, or the 99th percentile would be",
+    False: "**The relay had no real-time priority** meanwhile, which takes root: the 99th percentile may be",
+}
 VERDICT = {True: "met", False: "**missed**", None: ""}
 BUILDS = {"kaproxy": "pure", "compiled": "compiled"}
 WITH_QUOTA = """One worker and two, each of which is given a small core: a quarter of one ({0[quota]}; the supervisor is
@@ -56,6 +60,7 @@ def page(results: dict[str, Any]) -> str:
         back_within=f"{scale.BACK_WITHIN_S:g}",
         scale=scale_table(scale.costs(results, build)),
         ports=f"{scale.PORTS:,}",
+        real_time=REAL_TIME[results["machine"]["real_time"]],
         haproxy_log=number(figure(results, "churn", "rate").get("medians", {}).get("haproxy_log"))
         or "not measured",
     )
@@ -65,8 +70,8 @@ def machine(on: dict[str, Any]) -> str:
     """What the figures were taken on, as a sentence without its stop."""
     return (
         f"{on['date']}: {on['cpu']}, {on['cores']} cores (load generator on one, relay on another), Linux "
-        f"{on['kernel']},\nPython {on['python']}, trio {on['trio']}, mypyc {on['mypyc']}, HAProxy {on['haproxy']}, "
-        f"nginx {on['nginx']}; loopback; load average {on['load_average_before']:.1f} before"
+        f"{on['kernel']},\nPython {on['python']} ({on['python_is']}),\ntrio {on['trio']}, mypyc {on['mypyc']}, "
+        f"HAProxy {on['haproxy']}, nginx {on['nginx']}; loopback; load average {on['load_average_before']:.1f} before"
     )
 
 
@@ -166,14 +171,15 @@ def with_ratio(f: dict[str, Any], name: str) -> str:
 
 
 def others(results: dict[str, Any]) -> str:
-    """The generator alone, and the relays for context."""
-    names = ("direct", "trio_streams", "mitmproxy")
+    """The generator alone, and the relays for context; CPU where the bare one was measured, whose point that is."""
+    names = ("direct", "bare", "trio_streams", "mitmproxy")
     rows = [
         [unit_of(f), *(number(f["medians"].get(name)) for name in names)]
         for f in single(results)
-        if f["figure"] in ("rate", "p50") and any(name in f["medians"] for name in names)
+        if (f["figure"] in ("rate", "p50") and any(name in f["medians"] for name in names))
+        or (f["figure"] == "cpu" and "bare" in f["medians"])
     ]
-    return table(["", "direct", "trio streams", "mitmproxy"], rows)
+    return table(["", "direct", "bare sockets", "trio streams", "mitmproxy"], rows)
 
 
 def busy(results: dict[str, Any]) -> str:

@@ -3,7 +3,8 @@
 Each is in front of one broker, started for one sample and ended after it, on one core. HAProxy: one thread, TCP mode,
 no log (or, in the variant, its TCP log line). nginx: one worker, stream module, no log. kaproxy: the full diagnosis
 on, its log to a file; `compiled` is the wheel that `.ci/compiled` builds, unpacked; where it has several workers, each
-has a small core of its own (`quota.py`). mitmproxy and a plain relay of trio's streams are there for context.
+has a small core of its own (`quota.py`). mitmproxy, a plain relay of trio's streams and one of bare sockets are there
+for context. What is written in Python runs on the one that `python.py` chooses.
 Read next: `experiments.py`.
 """
 
@@ -17,7 +18,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from benchmarks import quota
+from benchmarks.python import ROOT, chosen
 
 WANTED_CONNECTIONS = 9000
 DESCRIPTORS_BESIDE = 800  # HAProxy's own among them, which it wants to have in advance
@@ -67,9 +68,8 @@ stream {{
   }}
 }}
 """
-ROOT = Path(__file__).resolve().parents[1]
 NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
-COMPILED = ROOT / "build/compiled/tree"
+PYTHON = chosen()
 MITMDUMP = ROOT / ".peers/mitmproxy/bin/mitmdump"
 
 
@@ -137,10 +137,10 @@ def kaproxy(folder: Path, core: int | None, build: str = "pure", workers: int = 
     port, broker_port = free_port(), free_port()
     log = folder / "kaproxy.log"
     log.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "kaproxy", "run", "--listen", f"127.0.0.1:{port}"]
+    command = [str(PYTHON.program), "-m", "kaproxy", "run", "--listen", f"127.0.0.1:{port}"]
     command += ["--upstream", f"127.0.0.1:{broker_port}", "--log-file", str(log)]
     command += ["--workers", str(workers)] if workers > 1 else []
-    place = COMPILED if build == "compiled" else ROOT
+    place = PYTHON.compiled if build == "compiled" else ROOT
     with started(command, core, port, folder / "kaproxy.err", place) as pid:
         says_build(log, build)
         beside = tuple(children(pid))
@@ -176,12 +176,12 @@ def read_lines(path: Path) -> list[bytes]:
 
 
 @contextmanager
-def trio_streams(folder: Path, core: int | None) -> Iterator[Running]:
-    """The relay one would write first."""
+def plain(folder: Path, core: int | None, name: str) -> Iterator[Running]:
+    """A relay of this package: the one that one would write first, or the least there can be."""
     port, broker_port = free_port(), free_port()
-    command = [sys.executable, "-m", "benchmarks.trio_streams", str(port), str(broker_port)]
-    with started(command, core, port, folder / "trio.err", ROOT) as pid:
-        yield Running("trio_streams", port, broker_port, pid)
+    command = [str(PYTHON.program), "-m", f"benchmarks.{name}", str(port), str(broker_port)]
+    with started(command, core, port, folder / f"{name}.err", ROOT) as pid:
+        yield Running(name, port, broker_port, pid)
 
 
 @contextmanager
@@ -207,7 +207,8 @@ RELAYS: dict[str, Relay] = {
     "compiled_1": partial(small_cores, build="compiled", workers=1),
     "kaproxy_2": partial(small_cores, build="pure", workers=2),
     "compiled_2": partial(small_cores, build="compiled", workers=2),
-    "trio_streams": trio_streams,
+    "bare": partial(plain, name="bare"),
+    "trio_streams": partial(plain, name="trio_streams"),
     "mitmproxy": mitmproxy,
 }
 SMALL_CORES = frozenset({"kaproxy_1", "compiled_1", "kaproxy_2", "compiled_2"})
@@ -224,9 +225,9 @@ def available() -> frozenset[str]:
         "haproxy": shutil.which("haproxy"),
         "haproxy_log": shutil.which("haproxy"),
         "nginx": shutil.which("nginx"),
-        "compiled": COMPILED.is_dir(),
-        "compiled_1": COMPILED.is_dir(),
-        "compiled_2": COMPILED.is_dir(),
+        "compiled": PYTHON.compiled.is_dir(),
+        "compiled_1": PYTHON.compiled.is_dir(),
+        "compiled_2": PYTHON.compiled.is_dir(),
         "mitmproxy": MITMDUMP.exists(),
     }
     return frozenset(name for name in RELAYS if wanted.get(name, True))

@@ -18,9 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from benchmarks import quota
+from benchmarks import priority, python, quota
 from benchmarks.experiments import Experiment, Figure, Sample
-from benchmarks.relays import MITMDUMP, most_connections
+from benchmarks.relays import MITMDUMP, PYTHON, most_connections
 
 Values: TypeAlias = dict[str, list[float]]
 
@@ -40,18 +40,21 @@ def machine() -> dict[str, object]:
     models = [
         row.split(":", 1)[1].strip() for row in read("/proc/cpuinfo").splitlines() if "model name" in row
     ]
+    python_version, python_is = python.told(PYTHON)
     return {
         "date": date.today().isoformat(),
         "cpu": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": python_version,
+        "python_is": python_is,
         "trio": version("trio"),
         "mypyc": version("mypy"),
         "haproxy": said(["haproxy", "-v"]),
         "nginx": said(["nginx", "-v"]),
         "mitmproxy": said([str(MITMDUMP), "--version"]),
         "quota": quota.kind(),
+        "real_time": priority.possible(),
         "most_connections": most_connections(),
         "load_average_before": os.getloadavg()[0],
     }

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.generator import Generator
-from benchmarks.relays import ROOT, free_port, haproxy
+from benchmarks.python import ROOT
+from benchmarks.relays import PYTHON, free_port, haproxy
 
 SIZES = {"64 KB": 1 << 16, "1 MB": 1 << 20, "16 MB": 1 << 24}
 WAYS = {
@@ -78,7 +79,7 @@ def ip(*words: str) -> None:
 def bare(place: Place, way: tuple[str, int], core: int | None) -> Iterator[tuple[int, int, int]]:
     """One of the bare relays: its process, its port and its broker's."""
     broker_port = free_port()
-    command = [sys.executable, "-m", "benchmarks.splice_relay", way[0], str(way[1])]
+    command = [str(PYTHON.program), "-m", "benchmarks.splice_relay", way[0], str(way[1])]
     command += [place.relay_host, place.broker_host, str(broker_port)]
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     with subprocess.Popen(

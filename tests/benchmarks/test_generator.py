@@ -45,6 +45,16 @@ def test_paced_round_trips_keep_their_pace_or_tell_how_many_were_skipped(generat
     assert answer["done"] + answer["skipped"] == pytest.approx(400, rel=0.4)
 
 
+def test_quantiles_are_the_medians_of_those_of_the_windows(generator: Generator) -> None:
+    quiet = {"conns": 1, "rate": 2000, "warmup": 0, "seconds": 0.4}
+    in_one, in_twenty = (generator.run(load(**quiet, windows=count), None) for count in (1, 20))
+    for answer in (in_one, in_twenty):
+        assert 0 < answer["p50_us"] <= answer["p99_us"] <= answer["p999_us"] <= answer["max_us"]
+    # 40 samples a window: its last percent and its last per mille are the same sample, of 800 they are not
+    assert in_twenty["p99_us"] == in_twenty["p999_us"]
+    assert in_one["p99_us"] < in_one["p999_us"]
+
+
 def test_the_cpu_of_a_relay_is_that_of_all_its_processes(generator: Generator) -> None:
     still, spinning = (
         subprocess.Popen([sys.executable, "-c", what], stdin=subprocess.PIPE)

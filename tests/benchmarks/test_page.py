@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.experiments import EXPERIMENTS, Experiment
-from benchmarks.page import bars, page, scaling
+from benchmarks.page import bars, others, page, scaling
 from benchmarks.relays import RELAYS
 from benchmarks.report import as_json, as_text
 from benchmarks.scale import Costs, costs, need
@@ -19,12 +19,14 @@ ON = {
     "cores": 2,
     "kernel": "6",
     "python": "3.11",
+    "python_is": "somebody's package",
     "trio": "0.35",
     "mypyc": "2",
     "haproxy": "2.6",
     "nginx": "1.22",
     "mitmproxy": "11",
     "quota": "cgroup v2",
+    "real_time": True,
     "most_connections": 9000,
     "load_average_before": 0.1,
 }
@@ -151,15 +153,39 @@ def test_the_page_says_where_no_quotas_were_to_be_had(results: dict[str, Any]) -
     assert "a quarter of one" not in page(without)
 
 
+def test_the_page_says_whose_python_it_was_and_whether_relays_had_real_time_priority(
+    results: dict[str, Any],
+) -> None:
+    assert "Python 3.11 (somebody's package)" in page(results)
+    assert "no real-time priority" not in page(results)
+    assert "no real-time priority" in page({**results, "machine": {**ON, "real_time": False}})
+
+
+def test_the_bare_relay_stands_in_the_page_with_its_cpu() -> None:
+    churn = next(e for e in EXPERIMENTS if e.key == "churn")
+    samples = {**samples_of(churn), "bare": [{"rate": 9000.0, "cpu": 85.0, "generator_busy": 0.5}]}
+    text = others(as_json([churn], {"churn": samples}, ON, 1.0))
+    assert "| CONNECT + CONNACK + DISCONNECT, per second | 1.50 | 9,000 |  |  |" in text
+    assert "| relay CPU per such connection, us | 1.50 | 85.0 |  |  |" in text
+
+
+@pytest.mark.parametrize("key", ["latency_low", "latency_half"])
+def test_windows_of_added_latency_are_as_long_as_the_page_says(key: str) -> None:
+    latency = next(e for e in EXPERIMENTS if e.key == key)
+    for load in (latency.load, latency.quick):
+        assert float(str(load["seconds"])) / int(str(load["windows"])) == 0.25
+    assert latency.load["windows"] == 8
+
+
 def test_more_connections_stand_in_one_table(results: dict[str, Any]) -> None:
     assert "| 4,000 | 150 (150) | 150 (150) | 75.0 (75.0) | 300 (300) |" in scaling(results)
 
 
 def test_every_measure_and_relay_that_is_wanted_is_there() -> None:
     taken = {e.key: {*e.relays, *e.context} for e in EXPERIMENTS}
-    five = {"direct", "haproxy", "nginx", "trio_streams", "mitmproxy"}
+    peers = {"direct", "haproxy", "nginx", "bare", "trio_streams", "mitmproxy"}
     for key in ("round_trips_50", "latency_low", "stream_small", "stream_large", "churn"):
-        assert taken[key] >= five | {"kaproxy", "compiled"}
+        assert taken[key] >= peers | {"kaproxy", "compiled"}
     wanted = {f"round_trips{qos}_{count}" for qos in ("", "_qos1") for count in (1, 50, 1000)}
     wanted |= {"latency_half", "idle", "workers_pingpong", "workers_churn", "workers_stream"}
     assert wanted <= set(taken)

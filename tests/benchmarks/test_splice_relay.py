@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from benchmarks.relays import ROOT
+from benchmarks.python import ROOT
 from benchmarks.splice_relay import MOVERS, Flow
 from tests.builders import connect, publish
 
