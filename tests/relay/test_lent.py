@@ -8,7 +8,7 @@ from contextlib import closing
 import trio
 
 from kaproxy.connection.facts import ProxyAction
-from tests.relay.rig import read_all, read_exactly, relaying, send_all, until
+from tests.relay.rig import read_all, read_exactly, relaying, send_all, turns_in, until
 
 
 async def test_clients_of_a_lent_socket_are_served_until_it_is_taken_back() -> None:
@@ -41,6 +41,21 @@ async def test_nothing_is_accepted_for_others_once_draining() -> None:
             async with await trio.open_tcp_stream(*lent.getsockname()):
                 await trio.sleep(0.05)
                 assert not rig.accepted
+
+
+async def test_clients_that_wait_for_others_do_not_wake_a_relay_that_is_draining() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as lent, closing(lent.dup()):
+        lent.setblocking(False)
+        async with relaying(drain_s=10.0) as rig:
+            client, broker = await rig.pair()
+            rig.relay.accept_also([lent])
+            rig.relay.drain()
+            async with await trio.open_tcp_stream(*lent.getsockname()):
+                await until(lambda: rig.living()[0].client.through)
+                assert await turns_in(rig, 0.2) == 0
+            client.close()
+            broker.close()
+            await rig.line()
 
 
 async def test_connections_of_other_workers_count_against_the_limit() -> None:

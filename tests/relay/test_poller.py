@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -13,12 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import pytest
 import trio
 import trio.lowlevel
 
 from kaproxy.connection.events import Event
+from kaproxy.relay import poller as poller_module
 from kaproxy.relay.pair import Pair
-from kaproxy.relay.poller import Poller, Timing
+from kaproxy.relay.poller import PAUSE_S, SLICE_S, Poller, Timing
 from tests.relay.rig import RecordingTracker, read_exactly, relaying, send_all, turns_in, until
 
 TIMING = Timing(dial_timeout_s=10.0, linger_s=60.0, post_mortem_s=3.0)
@@ -177,3 +180,66 @@ async def test_an_idle_relay_takes_no_turns() -> None:
         await rig.pair()
         await until(lambda: rig.living()[0].client.through)
         assert await turns_in(rig, 0.2) == 0
+
+
+class Asked:
+    """Stands in for the kernel's poller, which says when a batch comes: nothing for so many times, then one."""
+
+    def __init__(self, nothing: float) -> None:
+        self._nothing = nothing
+        self.timeouts: list[float] = []
+
+    def poll(self, timeout: float, _most: int) -> list[tuple[int, int]]:
+        self.timeouts.append(timeout)
+        return [] if len(self.timeouts) <= self._nothing else [(0, select.EPOLLIN)]
+
+
+def asking(monkeypatch: pytest.MonkeyPatch, nothing: float) -> tuple[Poller, Asked]:
+    """A poller of a machine with a second core, and what it is told."""
+    monkeypatch.setattr(poller_module, "_ALONE", False)
+    poller, asked = Poller(TIMING), Asked(nothing)
+    poller.close()
+    poller._epoll = cast("select.epoll", asked)
+    return poller, asked
+
+
+def serve_often(poller: Poller) -> None:
+    """Batches, one right after the other."""
+    for _ in range(100):
+        poller._turn([])
+
+
+def test_busy_sockets_are_asked_again_before_the_kernel_is_to_wake_us(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poller, asked = asking(monkeypatch, nothing=2)
+    serve_often(poller)
+    assert poller._next() == [(0, select.EPOLLIN)]
+    assert asked.timeouts == [0, 0, 0]
+
+
+def test_busy_sockets_that_stay_silent_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    poller, asked = asking(monkeypatch, nothing=math.inf)
+    serve_often(poller)
+    assert poller._next() == []
+    assert set(asked.timeouts[:-1]) == {0}
+    assert asked.timeouts[-1] == SLICE_S
+
+
+def test_sockets_that_are_not_busy_are_waited_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    poller, asked = asking(monkeypatch, nothing=math.inf)
+    assert poller._next() == []
+    serve_often(poller)
+    for _ in range(3):
+        time.sleep(0.02)
+        poller._turn([])
+    assert poller._next() == []
+    assert asked.timeouts == [PAUSE_S, PAUSE_S]
+
+
+def test_where_there_is_but_one_core_nobody_is_kept_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    poller, asked = asking(monkeypatch, nothing=math.inf)
+    monkeypatch.setattr(poller_module, "_ALONE", True)
+    serve_often(poller)
+    assert poller._next() == []
+    assert asked.timeouts == [PAUSE_S]
