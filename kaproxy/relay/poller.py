@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 BATCH = 256
 """Most sockets served between two looks at the rest of the process."""
-SLICE_S = 0.004
-"""How long sockets are served before timers and the rest of the process get their turn."""
+SLICE_S = 0.02
+"""How long sockets are served before the rest of the process gets its turn; timers get theirs when they are due."""
 PAUSE_S = 0.001
 """How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
 BUSY_S = 0.001
@@ -153,25 +153,25 @@ class Poller:
                 await trio.lowlevel.checkpoint()
 
     def _serve(self) -> bool:
-        """Serve batches until the sockets pause (False) or the slice is used up (True).
+        """Serve batches until the sockets pause (False) or others are due (True).
 
         Going back to trio costs more than serving a chunk, and the answer to what was just sent on is
         often a fraction of a millisecond away: so it is waited for here, that long and no longer.
         """
-        stop = monotonic() + SLICE_S
-        while ready := self._next():
+        stop = min(monotonic() + SLICE_S, self._beat_due, self._heap[0][0] if self._heap else math.inf)
+        while ready := self._next(stop):
             if self._turn(ready) >= stop:
                 return True
         return False
 
-    def _next(self) -> list[tuple[int, int]]:
-        """The next batch; none where the sockets pause. Busy ones are asked for a moment before they are waited for."""
+    def _next(self, stop: float) -> list[tuple[int, int]]:
+        """The next batch; none where the sockets pause. Busy ones are asked first, then waited for until `stop`."""
         if self._gap > BUSY_S or _ALONE:
             return self._epoll.poll(PAUSE_S, BATCH)
         until = monotonic() + SPIN_S
         while not (ready := self._epoll.poll(0, BATCH)):
-            if monotonic() > until:
-                return self._epoll.poll(SLICE_S, BATCH)
+            if (now := monotonic()) > until:
+                return self._epoll.poll(max(0.0, stop - now), BATCH)
         return ready
 
     def _turn(self, ready: list[tuple[int, int]]) -> float:
