@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kaproxy.connection.spread import PAUSE_BOUNDS, RTT_BOUNDS, Spread
 
@@ -20,20 +21,22 @@ if TYPE_CHECKING:
     from kaproxy.connection.tracker import ConnectionTracker
 
 #: Times of endings are remembered this long (s): longer than the wait before a closing line.
-ENDINGS_KEPT_S = 10.0
+ENDINGS_KEPT_S: Final = 10.0
 #: Wordless endings remembered with age and idle time, and client identifiers remembered with their past.
-DEATHS_KEPT = 256
-PASTS_KEPT = 16384
+DEATHS_KEPT: Final = 256
+PASTS_KEPT: Final = 16384
+#: So many of the latter are forgotten at once: a dictionary passes over all it has lost to find its first.
+_PASTS_AT_ONCE: Final = 64
 #: Ages and idle times this close are the same: a hundredth, and at least this many seconds.
-ALIKE_FACTOR = 0.01
-ALIKE_S = 0.5
+ALIKE_FACTOR: Final = 0.01
+ALIKE_S: Final = 0.5
 #: Ages and idle times within this factor of one tell how many are alike by chance.
-NEAR_FACTOR = 1.25
+NEAR_FACTOR: Final = 1.25
 #: Shorter ages and idle times (s) are too common to mean anything.
-SHORTEST_AGE_S = 30.0
-SHORTEST_IDLE_S = 10.0
-_PRUNE_EVERY = 1024
-_MINUTE = 60.0
+SHORTEST_AGE_S: Final = 30.0
+SHORTEST_IDLE_S: Final = 10.0
+_PRUNE_EVERY: Final = 1024
+_MINUTE: Final = 60.0
 
 
 class Past(NamedTuple):
@@ -42,6 +45,10 @@ class Past(NamedTuple):
     since: float
     connects: int
     ended_at: float | None
+
+
+#: Of no identifier, or before there is one.
+NEW: Final = Past(0.0, 1, None)
 
 
 class Death(NamedTuple):
@@ -54,7 +61,8 @@ class Death(NamedTuple):
 
 
 #: Where a death has its age and its idle time.
-_AGE, _IDLE = 1, 2
+_AGE: Final = 1
+_IDLE: Final = 2
 
 
 class Settings(NamedTuple):
@@ -143,7 +151,7 @@ class Directory:
             return Past(now, 1, None)
         if now - past.since > _MINUTE:
             return Past(now, 1, past.ended_at)
-        return past._replace(connects=past.connects + 1)
+        return Past(past.since, past.connects + 1, past.ended_at)
 
     def give_back(
         self, client_id: str, newcomer: ConnectionTracker, holder: ConnectionTracker | Remote | None
@@ -190,7 +198,8 @@ class Directory:
         self._pasts.pop(client_id, None)  # so that the newest stands last
         self._pasts[client_id] = Past(since, connects, ended_at)
         if len(self._pasts) > PASTS_KEPT:
-            del self._pasts[next(iter(self._pasts))]
+            for oldest in list(islice(self._pasts, _PASTS_AT_ONCE)):
+                del self._pasts[oldest]
 
     def note_elsewhere(self, ended: Ended) -> None:
         """A connection of another worker has ended."""

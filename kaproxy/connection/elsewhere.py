@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from kaproxy.connection.directory import Remote, Settings
 from kaproxy.connection.events import ClientIdContested
@@ -84,7 +84,7 @@ class Left(NamedTuple):
 
 
 News: TypeAlias = Claim | Held | LetGo | TurnedAway | Ended | Left
-_KINDS: dict[str, Callable[..., News]] = {
+_KINDS: Final[dict[str, Callable[..., News]]] = {
     kind.__name__: kind for kind in (Claim, Held, LetGo, TurnedAway, Ended, Left)
 }
 

@@ -7,7 +7,7 @@ Read next: `tracker.py`, which makes them; `kaproxy/telemetry`, which writes the
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import LegFacts, Origin, Side
@@ -172,7 +172,7 @@ class LookSooner:
     """Nothing to tell: asks whoever drives the tracker for `next_look` again, as it has come nearer."""
 
 
-LOOK_SOONER = LookSooner()
+LOOK_SOONER: Final = LookSooner()
 
 Event: TypeAlias = (
     Accepted

@@ -1,4 +1,4 @@
-"""Evidence: all that is known of one ended connection, in one frozen record.
+"""Evidence: all that is known of one ended connection, in one record.
 
 It holds facts and the policy numbers they were measured against, no opinion. Durations are seconds
 unless the name says otherwise; "ago" and `*_s` silences are counted back from the first ending. No
@@ -8,10 +8,13 @@ Read next: `tracker.py`, which gathers it; `kaproxy/diagnosis`, which judges it 
 
 from __future__ import annotations
 
+from typing import Final
+
 from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction, RelayFacts
 from kaproxy.connection.records import record
 
-_NO_LEG, _NO_RELAY = LegFacts(), RelayFacts()
+_NO_LEG: Final = LegFacts()
+_NO_RELAY: Final = RelayFacts()
 
 
 @record(frozen=True, slots=True)
@@ -91,9 +94,13 @@ class Unreadable:
     detail: str = ""
 
 
-@record(frozen=True, slots=True)
+@record(unsafe_hash=True, slots=True)
 class Evidence:
-    """Facts of one connection, from accept to its first ending and the look after it."""
+    """Facts of one connection, from accept to its first ending and the look after it.
+
+    `scene.py` fills it in, a group of fields at a time, before anybody else has it; then nobody changes it. It is
+    not frozen because to gather seventy fields first takes longer than to set them.
+    """
 
     origin: Origin
     # life

@@ -8,6 +8,7 @@ Read next: `evidence.py`, which collects them into one record per connection.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from kaproxy.connection.records import record
 
@@ -22,6 +23,11 @@ class Side(StrEnum):
     def other(self) -> Side:
         """The peer across the proxy."""
         return Side.BROKER if self is Side.CLIENT else Side.CLIENT
+
+
+#: The members by themselves: to look one up in its enumeration takes longer than all that is done with it.
+CLIENT: Final = Side.CLIENT
+BROKER: Final = Side.BROKER
 
 
 class Ending(StrEnum):
@@ -46,6 +52,11 @@ class Phase(StrEnum):
     AWAITING_CONNACK = "awaiting_connack"
     ESTABLISHED = "established"
     CLOSING = "closing"  # a DISCONNECT had been seen before the first ending
+
+
+ESTABLISHED: Final = Phase.ESTABLISHED
+#: The names of sides and endings as plain text: `.value` is slow too.
+NAMES: Final[dict[str, str]] = {member: member.value for kind in (Side, Ending) for member in kind}
 
 
 class ProxyAction(StrEnum):

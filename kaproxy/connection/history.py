@@ -7,12 +7,14 @@ know times: the flight recorder has those.
 
 from __future__ import annotations
 
-from kaproxy.connection.facts import Ending, Side
+from typing import Final
+
+from kaproxy.connection.facts import CLIENT, Ending, Side
 
 #: Letter by packet type number (MQTT 5.0 2.1.2). The four acknowledgements of PUBLISH share one.
-PACKET_LETTERS = "-CCPAAAASSUUQQDH"
+PACKET_LETTERS: Final = "-CCPAAAASSUUQQDH"
 #: Letter by ending.
-ENDING_LETTERS = {
+ENDING_LETTERS: Final = {
     Ending.FIN: "F",
     Ending.RST: "R",
     Ending.TIMED_OUT: "T",
@@ -20,9 +22,9 @@ ENDING_LETTERS = {
     Ending.REFUSED: "X",
     Ending.LOCAL: "L",
 }
-OPAQUE = "!"  # this direction is no longer understood
-RIVAL = "*"  # another connection sent CONNECT with this client identifier
-PROXY = "%"  # the proxy itself ended it
+OPAQUE: Final = "!"  # this direction is no longer understood
+RIVAL: Final = "*"  # another connection sent CONNECT with this client identifier
+PROXY: Final = "%"  # the proxy itself ended it
 
 
 def packet_letter(kind: int, from_client: bool) -> str:
@@ -34,4 +36,4 @@ def packet_letter(kind: int, from_client: bool) -> str:
 def ending_letter(side: Side, ending: Ending) -> str:
     """The letter of a leg's ending."""
     letter = ENDING_LETTERS[ending]
-    return letter if side is Side.CLIENT else letter.lower()
+    return letter if side is CLIENT else letter.lower()

@@ -8,30 +8,33 @@ Read next: `directory.py`; `evidence.py` for the meaning of each number.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kaproxy.connection.directory import Death, Directory
 from kaproxy.connection.evidence import Evidence, Neighbours
-from kaproxy.connection.facts import Ending, Phase, Side
-from kaproxy.connection.records import fill
+from kaproxy.connection.facts import BROKER, CLIENT, ESTABLISHED, Ending, Side
 
 if TYPE_CHECKING:
     from kaproxy.connection.tracker import ConnectionTracker
 
 #: A connection the broker ended wordlessly is judged this long (s) after that, knowing its neighbours.
-WAIT_S = 1.0
+WAIT_S: Final = 1.0
 #: Where there are other workers, any other line waits this long (s) for what they know.
-NEWS_S = 0.25
+NEWS_S: Final = 0.25
 #: "The same second" reaches this far (s) to both sides.
-_HALF_S = 0.5
+_HALF_S: Final = 0.5
 #: What ends so near (s) to a peer's timer may be its doing.
-_NEAR_S = 0.5
+_NEAR_S: Final = 0.5
+_FIN: Final = Ending.FIN.value
+_RST: Final = Ending.RST.value
+_REFUSED: Final = Ending.REFUSED.value
 
 
 def wordless(scene: Evidence, side: Side) -> bool:
     """Did that side end an established connection without saying why?"""
-    closed = scene.close_how in (Ending.FIN, Ending.RST)
-    return closed and scene.closed_by == side and scene.phase is Phase.ESTABLISHED
+    if scene.phase is not ESTABLISHED or scene.closed_by != side:
+        return False
+    return scene.close_how == _FIN or scene.close_how == _RST
 
 
 def unexplained_idle(scene: Evidence) -> float:
@@ -47,7 +50,7 @@ def unexplained_idle(scene: Evidence) -> float:
 def _in_the_window(scene: Evidence) -> bool:
     """May the broker have ended it because the Keep Alive was over?"""
     silent_s, low, high = scene.silence_counted_s, scene.limit_low_s, scene.limit_high_s
-    if silent_s is None or low is None or high is None or not wordless(scene, Side.BROKER):
+    if silent_s is None or low is None or high is None or not wordless(scene, BROKER):
         return False
     return low - _NEAR_S <= silent_s <= high + _NEAR_S
 
@@ -57,12 +60,12 @@ def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
     live = directory.live_everywhere
     directory.live -= 1
     directory.endings.add(now)
-    if scene.close_how == Ending.REFUSED:
+    if scene.close_how == _REFUSED:
         directory.refusals.add(now)
-    by_broker = wordless(scene, Side.BROKER)
+    by_broker = wordless(scene, BROKER)
     if by_broker:
         directory.broker_endings.add(now)
-    if not by_broker and not wordless(scene, Side.CLIENT):
+    if not by_broker and not wordless(scene, CLIENT):
         if directory.exchange is not None:
             directory.exchange.ended(scene, now, None)
         return scene
@@ -80,7 +83,7 @@ def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
         near_age=near_age,
         near_idle=near_idle,
     )
-    fill(scene, neighbours=found)
+    scene.neighbours = found
     return scene
 
 

@@ -6,8 +6,10 @@ client may have several PINGREQ open. It may not know any limit: only times are 
 
 from __future__ import annotations
 
+from typing import Final
+
 #: Waiting PINGREQ remembered one by one; a client that floods is still counted, not timed.
-OPEN_LIMIT = 256
+OPEN_LIMIT: Final = 256
 
 
 class PingLedger:

@@ -7,13 +7,14 @@ Read next: `keepalive.py` for the window, `tracker.py` for where each number is 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from kaproxy.connection.keepalive import Window
 
 #: Timers and the network are granted a tenth of the Keep Alive, at most this many seconds, before a gap
 #: counts as late: libraries that ping at exactly the Keep Alive arrive some milliseconds after it.
-LATE_TOLERANCE_S = 1.0
-LATE_TOLERANCE_FACTOR = 0.1
+LATE_TOLERANCE_S: Final = 1.0
+LATE_TOLERANCE_FACTOR: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,8 @@ else:
 
     def record(**options):
         """Like `dataclass(frozen=True, …)`, hashable too, without the check at run time."""
-        return dataclass(**{**options, "frozen": False, "unsafe_hash": options.get("frozen", False)})
+        hashable = options.pop("frozen", False)
+        return dataclass(**{"unsafe_hash": hashable, **options})
 
 
-def fill(made: object, **facts: object) -> None:
-    """Set fields of a record that nobody else has yet: to copy a large one for a few fields would be dear."""
-    for name, value in facts.items():
-        setattr(made, name, value)
-
-
-__all__ = ["fill", "record"]
+__all__ = ["record"]

@@ -7,11 +7,27 @@ of the broker's patience clients used up. It may not know who reads it. Read nex
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Final
 
 #: Upper ends (s) of the buckets of PINGREQ to PINGRESP.
-RTT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+RTT_BOUNDS: Final[tuple[float, ...]] = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
 #: Upper ends of the buckets of a client's pauses, as parts of the shortest the broker may lose patience after.
-PAUSE_BOUNDS = (0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.1, 1.5, 2.0)
+PAUSE_BOUNDS: Final[tuple[float, ...]] = (0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.1, 1.5, 2.0)
 
 
 class Spread:

@@ -14,28 +14,33 @@ from typing import Final, NamedTuple
 
 from kaproxy.connection import history, neighbourhood, scene
 from kaproxy.connection.direction import NEVER, Direction
-from kaproxy.connection.directory import Directory, Past, Remote
+from kaproxy.connection.directory import NEW, Directory, Remote
 from kaproxy.connection.events import Closed, Established, Event, ObserverFailed
 from kaproxy.connection.evidence import Evidence, Late
-from kaproxy.connection.facts import Ending, LegFacts, Origin, ProxyAction, RelayFacts, Side
-from kaproxy.connection.flight_recorder import FlightRecorder
+from kaproxy.connection.facts import BROKER, CLIENT, Ending, LegFacts, Origin, ProxyAction, RelayFacts, Side
+from kaproxy.connection.flight_recorder import FROM_CLIENT, PACKET_ID, SIZE, FlightRecorder
 from kaproxy.connection.keepalive import Counts
 from kaproxy.connection.pings import PingLedger
 from kaproxy.connection.policy import Policy
 from kaproxy.connection.watch import Watch
 from kaproxy.mqtt.codes import PacketType, packet_name
-from kaproxy.mqtt.decoder import LONGEST_SHORT
 from kaproxy.mqtt.packets import Acknowledge, Body, Connack, Connect, Disconnect, Packet
 
 #: A pause this long (s) or longer between control packets of the client is looked at; shorter ones are traffic.
-PAUSE_S = 0.25
+PAUSE_S: Final = 0.25
 _PING_SIZE: Final = 2  # bytes; no other packet that is counted at a glance is so short
 _ERROR: Final = 0x80  # reason codes from here on refuse or fail (5.0 2.4)
 
-_PUBLISH, _PUBACK, _PUBREC, _PUBCOMP = (
-    int(PacketType.PUBLISH), int(PacketType.PUBACK), int(PacketType.PUBREC), int(PacketType.PUBCOMP)
-)  # fmt: skip
-_PINGREQ, _PINGRESP = int(PacketType.PINGREQ), int(PacketType.PINGRESP)
+_PACKETS: Final = Counts.PACKETS
+_BYTES: Final = Counts.BYTES
+_BOTH_WAYS: Final = Counts.BOTH_WAYS
+_NO_CODES: Final[tuple[int | None, int | None]] = (None, None)
+_PUBLISH: Final = int(PacketType.PUBLISH)
+_PUBACK: Final = int(PacketType.PUBACK)
+_PUBREC: Final = int(PacketType.PUBREC)
+_PUBCOMP: Final = int(PacketType.PUBCOMP)
+_PINGREQ: Final = int(PacketType.PINGREQ)
+_PINGRESP: Final = int(PacketType.PINGRESP)
 
 
 class BeforeResuming(NamedTuple):
@@ -48,40 +53,51 @@ class BeforeResuming(NamedTuple):
     counted_silence: float  # the same by what the profile counts, s
 
 
-class ConnectionTracker:
-    """One connection's observer. Every method takes the time; none blocks, none raises on wire bytes."""
+class ConnectionTracker(FlightRecorder):
+    """One connection's observer. Every method takes the time; none blocks, none raises on wire bytes.
+
+    It is the flight recorder too: an object more is a cache line more for every chunk.
+    """
 
     __slots__ = (
         "_directory", "_told", "before", "broker_up", "client_id", "closing_by", "connack", "connect", "connect_at",
         "counted_gap", "counted_gap_max", "counts", "disconnect_at", "disconnects", "down", "down_gap",
         "down_in_silence",
-        "effective_keep_alive", "established_at", "first_ending_at", "gap_max", "history", "holder", "late",
+        "effective_keep_alive", "established_at", "first_ending_at", "gap_max", "heard", "history", "holder", "late",
         "late_gaps", "legs_ended", "limits", "observer_error", "opened_at", "origin", "past", "pings", "policy",
-        "proxy_action", "proxy_detail", "recorder", "resumed_at", "rival", "rival_at", "scene", "up", "watch",
+        "proxy_action", "proxy_detail", "resumed_at", "rival", "rival_at", "scene", "up", "watch",
     )  # fmt: skip
 
     def __init__(self, origin: Origin, policy: Policy, directory: Directory, now: float) -> None:
-        self.origin = origin
-        self.policy = policy
-        self._directory = directory
+        FlightRecorder.__init__(self, policy.frames)
+        # first what every chunk needs: compiled, it is in one cache line
+        self.up = Direction(CLIENT, now)
+        self.down = Direction(BROKER, now)
+        self.heard = (
+            0  # packets of the client when the broker was last heard; with more, its silence is a new one
+        )
+        self.down_in_silence = 0
+        self.down_gap = 0.0
         self._told: list[Event] | None = None
-        self.opened_at = now
-        self.up = Direction(Side.CLIENT, now)
-        self.down = Direction(Side.BROKER, now)
-        self.pings = PingLedger()
-        self.recorder = FlightRecorder(policy.frames)
-        self.history = ""
-        # what the peers said
+        self.pings: PingLedger | None = None  # until the first of them
+        self.watch = Watch()
+        self.counts = policy.window.counts
+        self.policy = policy
+        self.scene: Evidence | None = None
         self.connect: Connect | None = None
+        # what else is told and asked of the peers
+        self.origin = origin
+        self._directory = directory
+        self.opened_at = now
+        self.history = ""
         self.client_id = ""  # from CONNECT, or assigned by the broker (5.0 3.2.2.3.7)
         self.connect_at = now
         self.connack: Connack | None = None
         self.established_at: float | None = None
-        self.disconnects: tuple[int | None, int | None] = (None, None)  # from the client, from the broker
+        self.disconnects: tuple[int | None, int | None] = _NO_CODES  # from the client, from the broker
         self.closing_by: Side | None = None  # who sent the first DISCONNECT
         self.disconnect_at = now  # and when
         # keepalive
-        self.counts = policy.window.counts
         self.effective_keep_alive = 0
         self.limits: tuple[float, float] | None = None
         self.gap_max = 0.0
@@ -90,21 +106,17 @@ class ConnectionTracker:
         self.counted_gap = 0.0  # what the profile counts was silent for so long before the last client bytes
         self.resumed_at = now  # when the client's last pause ended …
         self.before: BeforeResuming | None = None  # … and how things stood until then
-        self.down_in_silence = 0
-        self.down_gap = 0.0
-        self.watch = Watch()
         # endings
         self.broker_up = False
-        self.legs_ended: dict[Side, tuple[Ending, float]] = {}
+        self.legs_ended: tuple[tuple[Side, Ending], ...] = ()
         self.first_ending_at: float | None = None
-        self.scene: Evidence | None = None
         self.late: dict[Side, Late] | None = None
         self.proxy_action: ProxyAction | None = None
         self.proxy_detail: str | None = None
         self.observer_error: str | None = None
         # others
         directory.live += 1
-        self.past = Past(now, 1, None)  # of its client identifier
+        self.past = NEW  # of its client identifier
         self.rival: ConnectionTracker | Remote | None = None  # took this one's client identifier
         self.rival_at = now
         self.holder: ConnectionTracker | Remote | None = None  # this one took its client identifier
@@ -117,91 +129,112 @@ class ConnectionTracker:
     # ------------------------------------------------------------------ bytes
 
     def from_client(self, data: bytes, now: float) -> Sequence[Event]:
-        """Bytes read from the client leg, before they are sent on."""
+        """Bytes read from the client leg."""
         up = self.up
         size = len(data)
-        if 1 < size <= LONGEST_SHORT and data[0] == up.again and now - up.packet_at < PAUSE_S:
-            packet_id = up.decoder.lone(data, size)
-            if packet_id >= 0:
-                up.byte_at = up.packet_at = now
-                up.packets += 1
-                self.down_in_silence = 0
-                self.down_gap = 0.0
-                self.recorder.note_one(now, up.head, size, packet_id)
-                return self._again(up, self.down, packet_id, now) if packet_id or size == _PING_SIZE else ()
+        if size > 1 and now - up.packet_at < PAUSE_S:
+            first = data[0]
+            if first == up.again or up.glanced >> (first >> 4) & 1:
+                packet_id = up.lone(data, size)
+                if packet_id >= 0:
+                    up.byte_at = up.packet_at = now
+                    up.packets += 1
+                    if first != up.again:
+                        up.last = up.again = first
+                    if packet_id:
+                        self.keep(now, FROM_CLIENT + first + size * SIZE + packet_id * PACKET_ID)
+                    else:
+                        self.keep(now, FROM_CLIENT + first + size * SIZE)
+                        if size != _PING_SIZE:
+                            return ()
+                    return self._again(up, self.down, first >> 4, packet_id, now)
         return self._client_chunk(data, now)
 
     def _client_chunk(self, data: bytes, now: float) -> Sequence[Event]:
         up = self.up
-        if self.counts is not Counts.PACKETS:
+        if self.counts is not _PACKETS:
             self._count_life(now)
         up.byte_at = now
-        packets = up.decoder.feed(data)
+        packets = up.feed(data)
         if not packets:
-            if up.decoder.opaque:
+            if up.opaque:
                 self._note_opaque(up)
             return ()
         if now - up.packet_at >= PAUSE_S:
             self._resumed(now)
         up.packet_at = now
-        self.down_in_silence = 0
-        self.down_gap = 0.0
         self._client_packets(packets, now)
         return self._take_told() if self._told else ()
 
     def from_broker(self, data: bytes, now: float) -> Sequence[Event]:
-        """Bytes read from the broker leg, before they are sent on."""
-        down = self.down
+        """Bytes read from the broker leg."""
+        down, up = self.down, self.up
         size = len(data)
-        quiet_since = down.byte_at if down.byte_at > self.up.packet_at else self.up.packet_at
+        if up.packets != self.heard:
+            self.begin_silence()
+        quiet_since = down.byte_at if down.byte_at > up.packet_at else up.packet_at
         if now - quiet_since > self.down_gap:
             self.down_gap = now - quiet_since
-        if 1 < size <= LONGEST_SHORT and data[0] == down.again:
-            packet_id = down.decoder.lone(data, size)
-            if packet_id >= 0:
-                down.byte_at = down.packet_at = now
-                down.packets += 1
-                self.recorder.note_one(now, down.head, size, packet_id)
-                if packet_id == 0 and size == _PING_SIZE:
-                    return self._again(down, self.up, 0, now)
-                self.down_in_silence += 1
-                return self._again(down, self.up, packet_id, now) if packet_id else ()
+        if size > 1:
+            first = data[0]
+            if first == down.again or down.glanced >> (first >> 4) & 1:
+                packet_id = down.lone(data, size)
+                if packet_id >= 0:
+                    down.byte_at = down.packet_at = now
+                    down.packets += 1
+                    if first != down.again:
+                        down.last = down.again = first
+                    if packet_id:
+                        self.down_in_silence += 1
+                        self.keep(now, first + size * SIZE + packet_id * PACKET_ID)
+                    else:
+                        self.keep(now, first + size * SIZE)
+                        if size != _PING_SIZE:
+                            self.down_in_silence += 1
+                            return ()
+                    return self._again(down, up, first >> 4, packet_id, now)
         return self._broker_chunk(data, now)
+
+    def begin_silence(self) -> None:
+        """Where the client has spoken since the broker last did, its silence is a new one: nothing came in it yet."""
+        if self.up.packets != self.heard:
+            self.heard = self.up.packets
+            self.down_in_silence = 0
+            self.down_gap = 0.0
 
     def _broker_chunk(self, data: bytes, now: float) -> Sequence[Event]:
         down = self.down
-        if self.counts is Counts.BOTH_WAYS:
+        if self.counts is _BOTH_WAYS:
             self._count_life(now)
         down.byte_at = now
-        packets = down.decoder.feed(data)
+        packets = down.feed(data)
         if not packets:
-            if down.decoder.opaque:
+            if down.opaque:
                 self._note_opaque(down)
             return ()
         down.packet_at = now
         self._broker_packets(packets, now)
         return self._take_told() if self._told else ()
 
-    def _again(self, direction: Direction, other: Direction, packet_id: int, now: float) -> Sequence[Event]:
-        """One more PUBLISH, acknowledgement or ping like the last, which was all of its chunk."""
-        kind = direction.last >> 4
+    def _again(
+        self, direction: Direction, other: Direction, kind: int, packet_id: int, now: float
+    ) -> Sequence[Event]:
+        """One more PUBLISH, acknowledgement or ping, which was all of its chunk."""
         if kind == _PUBLISH:
             direction.sent_publish(packet_id)
         elif kind == _PUBACK or kind == _PUBCOMP:
             other.acknowledged(packet_id)
         elif kind == _PINGREQ:
-            self.pings.request(now)
-            self._tell(self.watch.sooner(self, now))
+            self._pinged(now)
         elif kind == _PINGRESP:
             self._answered(now)
         return self._take_told() if self._told else ()
 
     def _client_packets(self, packets: Sequence[Packet], now: float) -> None:
         up = self.up
-        note = self.recorder.note
         for first, size, packet_id, count, body in packets:
             up.packets += count
-            note(now, first, size, packet_id, count, True)
+            self.note(now, first, size, packet_id, count, True)
             kind = first >> 4
             if not up.seen >> kind & 1:
                 self._note_kind(up, kind)
@@ -209,24 +242,22 @@ class ConnectionTracker:
                 if packet_id:
                     up.sent_publish(packet_id)
             elif kind == _PINGREQ:
-                self.pings.request(now)
-                self._tell(self.watch.sooner(self, now))
+                self._pinged(now)
             elif kind == _PUBACK or kind == _PUBCOMP or kind == _PUBREC:
                 self._settle(self.down, kind, packet_id, body)
             elif body is not None:
                 self._client_said(body, now)
-        if self.scene is not None:
-            up.last = first
-            self._note_late(Side.CLIENT, packets[0][0], now)
-        elif first != up.again:
-            up.ended_with(first)
+        up.last = first
+        if self.scene is None:
+            up.again = first
+        else:
+            self._note_late(CLIENT, packets[0][0], now)
 
     def _broker_packets(self, packets: Sequence[Packet], now: float) -> None:
         down = self.down
-        note = self.recorder.note
         for first, size, packet_id, count, body in packets:
             down.packets += count
-            note(now, first, size, packet_id, count, False)
+            self.note(now, first, size, packet_id, count, False)
             kind = first >> 4
             if not down.seen >> kind & 1:
                 self._note_kind(down, kind)
@@ -241,13 +272,21 @@ class ConnectionTracker:
                 self._settle(self.up, kind, packet_id, body)
             elif body is not None:
                 self._broker_said(body, now)
-        if self.scene is not None:
-            down.last = first
-            self._note_late(Side.BROKER, packets[0][0], now)
-        elif first != down.again:
-            down.ended_with(first)
+        down.last = first
+        if self.scene is None:
+            down.again = first
+        else:
+            self._note_late(BROKER, packets[0][0], now)
+
+    def _pinged(self, now: float) -> None:
+        if self.pings is None:
+            self.pings = PingLedger()
+        self.pings.request(now)
+        self._tell(self.watch.sooner(self, now))
 
     def _answered(self, now: float) -> None:
+        if self.pings is None:
+            self.pings = PingLedger()
         rtt = self.pings.response(now)
         if rtt is not None:
             self._directory.ping_rtts.add(rtt)
@@ -264,20 +303,20 @@ class ConnectionTracker:
         if isinstance(body, Connect):
             self._connect(body, now)
         elif isinstance(body, Disconnect):
-            self._disconnect(Side.CLIENT, body, now)
+            self._disconnect(CLIENT, body, now)
 
     def _broker_said(self, body: Body, now: float) -> None:
         if isinstance(body, Connack):
             self._connack(body, now)
         elif isinstance(body, Disconnect):
-            self._disconnect(Side.BROKER, body, now)
+            self._disconnect(BROKER, body, now)
 
     def _connect(self, connect: Connect, now: float) -> None:
         if self.connect is not None:  # a second CONNECT is a protocol error (3.1.0-2), and no new start
             return
         self.connect = connect
         self.connect_at = now
-        self.down.decoder.version = connect.level & 0x7F  # bridges set the top bit
+        self.down.version = connect.level & 0x7F  # bridges set the top bit
         self._set_keep_alive(connect.keep_alive)
         if connect.client_id:
             self._claim(connect.client_id, now)
@@ -330,7 +369,7 @@ class ConnectionTracker:
 
     def _disconnect(self, side: Side, disconnect: Disconnect, now: float) -> None:
         from_client, from_broker = self.disconnects
-        if side is Side.CLIENT:
+        if side is CLIENT:
             from_client = disconnect.code if from_client is None else from_client
         else:
             from_broker = disconnect.code if from_broker is None else from_broker
@@ -355,9 +394,9 @@ class ConnectionTracker:
 
     def counted_at(self) -> float:
         """When the last sign of life came that the broker's profile counts."""
-        if self.counts is Counts.BYTES:
+        if self.counts is _BYTES:
             return self.up.byte_at
-        if self.counts is Counts.PACKETS or self.up.packet_at > self.down.byte_at:
+        if self.counts is _PACKETS or self.up.packet_at > self.down.byte_at:
             return self.up.packet_at
         return self.down.byte_at
 
@@ -370,7 +409,7 @@ class ConnectionTracker:
         if self.connect is None or self.scene is not None:
             return
         gap = now - self.up.packet_at
-        if self.counts is Counts.PACKETS:
+        if self.counts is _PACKETS:
             self.counted_gap = gap
         self.before = BeforeResuming(
             self.gap_max, self.counted_gap_max, self.late_gaps, gap, self.counted_gap
@@ -406,12 +445,17 @@ class ConnectionTracker:
 
     def leg_ended(self, side: Side, ending: Ending, now: float) -> None:
         """A leg's peer ended it, or its dial failed. Only the first of a connection is a candidate for its cause."""
-        if side in self.legs_ended:
+        if self.has_ended(side):
             return
-        self.legs_ended[side] = (ending, now)
+        self.legs_ended += ((side, ending),)
         if self.scene is None:
             self._first_ending(now)
         self.history += history.ending_letter(side, ending)
+
+    def has_ended(self, side: Side) -> bool:
+        """Did the leg of that side end?"""
+        ended = self.legs_ended
+        return len(ended) > 0 and (ended[0][0] is side or (len(ended) > 1 and ended[1][0] is side))
 
     def proxy_ended(self, action: ProxyAction, detail: str, now: float) -> None:
         """The proxy itself ends the connection; after a first ending this is a footnote."""
@@ -423,8 +467,8 @@ class ConnectionTracker:
 
     def observer_failed(self, error: str, now: float) -> Sequence[Event]:
         """The observation of this connection failed: both directions are opaque from here on."""
-        self.up.decoder.abandon()
-        self.down.decoder.abandon()
+        self.up.abandon()
+        self.down.abandon()
         self._told = None
         if self.observer_error is not None:
             return ()
@@ -439,12 +483,12 @@ class ConnectionTracker:
         at = self.first_ending_at
         if at is None or self.scene is None:
             return math.inf
-        if neighbourhood.wordless(self.scene, Side.BROKER):
+        if neighbourhood.wordless(self.scene, BROKER):
             return at + neighbourhood.WAIT_S
         if self._directory.exchange is None:
             return at
         # whose identifier it took is known soon after its CONNECT, who took its own soon after the broker's ending
-        heard_from = at if self.scene.closed_by == Side.BROKER else self.connect_at
+        heard_from = at if self.scene.closed_by == BROKER else self.connect_at
         return max(at, heard_from + neighbourhood.NEWS_S)
 
     def judged_from(self) -> float:
@@ -473,6 +517,7 @@ class ConnectionTracker:
         if self.client_id:
             self._directory.release(self.client_id, self, self.past, now)
         self.up.seen = self.down.seen = 0
+        self.up.glanced = self.down.glanced = 0
         self.up.again = self.down.again = NEVER
 
     def _note_late(self, side: Side, first: int, now: float) -> None:
@@ -485,6 +530,8 @@ class ConnectionTracker:
 
     def _note_kind(self, direction: Direction, kind: int) -> None:
         direction.seen |= 1 << kind
+        if self.scene is None:
+            direction.glanced = direction.seen
         self.history += history.packet_letter(kind, direction is self.up)
 
     def _note_opaque(self, direction: Direction) -> None:

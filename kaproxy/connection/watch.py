@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kaproxy.connection.events import (
     LOOK_SOONER,
@@ -44,20 +44,20 @@ class Told(NamedTuple):
         return Told(now, 0), self.untold
 
 
-NEVER = Told(-math.inf, 0)
+NEVER: Final = Told(-math.inf, 0)
 
 #: Until CONNECT and CONNACK have passed there is nothing to watch; look again this often (s).
-EARLY_LOOK_S = 1.0
+EARLY_LOOK_S: Final = 1.0
 #: An idle connection is looked at once in this part of its Keep Alive, and at least this often (s): a peer
 #: that does not read shows in its kernel's queue only to those who look.
-IDLE_LOOK_FACTOR = 0.5
-IDLE_LOOK_S = 30.0
+IDLE_LOOK_FACTOR: Final = 0.5
+IDLE_LOOK_S: Final = 30.0
 
 #: A client that was told late within so many intervals will be again: telling it as missed too adds nothing.
-_HABIT_INTERVALS = 2
+_HABIT_INTERVALS: Final = 2
 
 #: Why a Keep Alive is risky (`KeepAliveRisky.reason`), as told in the log.
-RISKS = {
+RISKS: Final = {
     "zero": "Keep Alive 0: neither side ever notices that the other is gone (3.1.2.10)",
     "above_maximum": "above the service's maximum, which lowers it without a word to clients before 5.0",
     "path_limit": "the path cuts idle connections before this Keep Alive would have sent a packet",
@@ -100,10 +100,11 @@ class Watch:
         keep_alive = tracker.effective_keep_alive
         if tracker.established_at is None:
             return now + EARLY_LOOK_S
-        due = now + max(
-            EARLY_LOOK_S, min(keep_alive * IDLE_LOOK_FACTOR, IDLE_LOOK_S) if keep_alive else IDLE_LOOK_S
-        )
-        oldest = tracker.pings.oldest
+        wait = keep_alive * IDLE_LOOK_FACTOR
+        if wait == 0.0 or wait > IDLE_LOOK_S:
+            wait = IDLE_LOOK_S
+        due = now + (wait if wait > EARLY_LOOK_S else EARLY_LOOK_S)
+        oldest = None if tracker.pings is None else tracker.pings.oldest
         if oldest is not None and oldest != self.ping_told:
             due = min(due, oldest + tracker.policy.unanswered_after(keep_alive))
         counted, spoke_at = tracker.counted_at(), tracker.up.packet_at
@@ -167,25 +168,29 @@ class Watch:
         )
 
     def _unanswered(self, tracker: ConnectionTracker, now: float) -> PingUnanswered | None:
-        oldest, keep_alive = tracker.pings.oldest, tracker.effective_keep_alive
-        if oldest is None or oldest == self.ping_told:
+        pings, keep_alive = tracker.pings, tracker.effective_keep_alive
+        oldest = None if pings is None else pings.oldest
+        if pings is None or oldest is None or oldest == self.ping_told:
             return None
         if now < oldest + tracker.policy.unanswered_after(keep_alive):
             return None
         self.ping_told = oldest
-        rtt = tracker.pings.rtt_max
+        rtt = pings.rtt_max
         return PingUnanswered(
             origin=tracker.origin,
             client_id=tracker.client_id,
             ping_wait_s=now - oldest,
-            pings_open=len(tracker.pings.open_at),
+            pings_open=len(pings.open_at),
             keep_alive=keep_alive,
             ping_rtt_max_ms=None if rtt is None else rtt * 1000,
         )
 
     def slow(self, tracker: ConnectionTracker, now: float) -> PingSlow | None:
         """The PINGRESP that just came took long; None where one was told within the interval."""
-        rtt, slowest = tracker.pings.rtt_last, tracker.pings.rtt_max
+        pings = tracker.pings
+        if pings is None:
+            return None
+        rtt, slowest = pings.rtt_last, pings.rtt_max
         if rtt is None or slowest is None or rtt < tracker.policy.slow_after(tracker.effective_keep_alive):
             return None
         self.slow_told, untold = self.slow_told.next(now, tracker.policy.warning_interval_s)

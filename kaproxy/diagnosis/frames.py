@@ -18,6 +18,7 @@ _USUAL = tuple(REQUIRED_FLAGS.get(PacketType(kind), 0) for kind in range(16))
 _PUBLISH = int(PacketType.PUBLISH)
 _DUP, _RETAIN = 0x08, 0x01
 _LONG_AGO_S = 100.0
+_FAR, _NEAR = "%s%.1f%s%d", "%s%.3f%s%d"  # in little more than half the time of an f-string
 _KINDS = {name: kind for kind, name in enumerate(PACKET_NAMES)}
 
 FORM = '"-15.002 C PINGREQ 2", "-1.5 b PUBLISH q1r 230 #7 x3"'
@@ -28,21 +29,13 @@ _FORM = re.compile(
 
 def pack(frame: Frame) -> str:
     """The entry as text; times are rounded as said above."""
-    ago = frame.ago_s
-    parts = [
-        f"{'+' if ago < 0 else '-'}{abs(ago):.{1 if abs(ago) >= _LONG_AGO_S else 3}f}",
-        "C" if frame.from_client else "b",
-        PACKET_NAMES[frame.first_byte >> 4],
-    ]
-    kind, flags = frame.first_byte >> 4, frame.first_byte & 0x0F
-    if flags != _USUAL[kind]:
-        parts.append(_publish_flags(flags) if kind == _PUBLISH else f"f{flags:x}")
-    parts.append(str(frame.size))
+    ago = abs(frame.ago_s)
+    sign = "+" if frame.ago_s < 0 else "-"
+    what = _WORDS[frame.from_client][frame.first_byte]
+    text = (_FAR if ago >= _LONG_AGO_S else _NEAR) % (sign, ago, what, frame.size)
     if frame.packet_id:
-        parts.append(f"#{frame.packet_id}")
-    if frame.count != 1:
-        parts.append(f"x{frame.count}")
-    return " ".join(parts)
+        text += f" #{frame.packet_id}"
+    return text if frame.count == 1 else f"{text} x{frame.count}"
 
 
 def unpack(text: str) -> Frame:
@@ -61,6 +54,15 @@ def unpack(text: str) -> Frame:
     )
 
 
+def _words(first_byte: int) -> str:
+    """The control packet and its flags."""
+    kind, flags = first_byte >> 4, first_byte & 0x0F
+    name = PACKET_NAMES[kind]
+    if flags == _USUAL[kind]:
+        return name
+    return f"{name} {_publish_flags(flags) if kind == _PUBLISH else f'f{flags:x}'}"
+
+
 def _publish_flags(flags: int) -> str:
     return f"q{flags >> 1 & 3}{'d' * bool(flags & _DUP)}{'r' * bool(flags & _RETAIN)}"
 
@@ -70,3 +72,7 @@ def _flags(found: re.Match[str], kind: int) -> int:
     if qos is not None:
         return int(qos) << 1 | (_DUP if dup else 0) | (_RETAIN if retain else 0)
     return int(other, 16) if other is not None else _USUAL[kind]
+
+
+#: Direction and control packet, by who sent it and the first byte.
+_WORDS = tuple(tuple(f" {who} {_words(first_byte)} " for first_byte in range(256)) for who in "bC")

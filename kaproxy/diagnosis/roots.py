@@ -291,4 +291,5 @@ ROOTS: dict[str, dict[str, Row]] = {
 
 def describe(cause: str, root: str | None) -> Row:
     """The row that speaks for a verdict: the root's where it has one, else the cause's."""
-    return ROOTS.get(cause, {}).get(root or "", CAUSE_ROWS[cause])
+    row = CAUSE_ROWS[cause]
+    return row if root is None else ROOTS.get(cause, {}).get(root, row)

@@ -1,17 +1,16 @@
-"""The fields of the evidence in the log record, in the order of the closing line: a table and its two readers.
+"""The fields of the evidence in the log record, in the order of the closing line: tables, and how they are read.
 
 Names are those of the evidence. What is None is left out of a record, and so are a few fields at their usual
 value (`USUAL`), to keep lines short; what is left out takes the evidence's default when read.
 `docs/log-schema.md` gives each field its meaning.
-Read next: `record.py`, which puts the groups together.
+Read next: `writers.py`, which makes functions of them; `record.py`, which puts the groups together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from operator import attrgetter
-from typing import Any, Self, TypeAlias
+from typing import Any
 
 from kaproxy.connection.evidence import Late, Neighbours, PartialPacket, Rival, Sighting, Unreadable
 from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction
@@ -25,18 +24,15 @@ from kaproxy.diagnosis.kinds import (
     TEXTS,
     TIME,
     WHOLE,
+    Fields,
     Kind,
     RecordError,
-    as_it_is,
     member_of,
     one_of,
 )
-
-Fields: TypeAlias = tuple[tuple[str, Kind], ...]
+from kaproxy.diagnosis.writers import SAME, Implied, part_writer
 
 _PEER = one_of("client", "broker")
-_NOTHING = object()
-
 
 #: Fields that are left out at these values, which are their defaults: nothing happened that they could tell of.
 USUAL: dict[str, object] = {
@@ -61,26 +57,6 @@ USUAL: dict[str, object] = {
 }
 
 
-class Group(tuple[tuple[str, Kind], ...]):
-    """Fields that stand together, with what writing them takes at hand: it is done for every connection."""
-
-    def __new__(cls, fields_of_group: Fields) -> Self:
-        """The fields in their order."""
-        return super().__new__(cls, fields_of_group)
-
-    def __init__(self, fields_of_group: Fields) -> None:
-        names = [name for name, _ in fields_of_group]
-        self.values: Callable[[object], tuple[Any, ...]] = attrgetter(*names, names[0])  # never a lone one
-        self.plan = [(name, kind.write, USUAL.get(name, _NOTHING)) for name, kind in fields_of_group]
-
-
-def put(record: dict[str, object], source: object, group: Group) -> None:
-    """Write a group's fields of `source` into the record."""
-    for (name, write, usual), value in zip(group.plan, group.values(source), strict=False):
-        if value is not None and (usual is _NOTHING or value != usual):
-            record[name] = value if write is as_it_is else write(value)
-
-
 def take(record: Mapping[str, object], group: Fields, where: str = "") -> dict[str, Any]:
     """Read a group's fields that are in the record; `where` goes before their names in errors."""
     return {
@@ -90,54 +66,44 @@ def take(record: Mapping[str, object], group: Fields, where: str = "") -> dict[s
     }
 
 
-def _part(made: type[Any], of: Fields) -> Kind:
+def _part(made: type[Any], of: Fields, implied: Implied | None = None) -> Kind:
     """A table inside the record, read as `made`."""
-    group = Group(of)
     needed = [each.name for each in fields(made) if each.default is MISSING]
-
-    def write(value: object) -> dict[str, object]:
-        part: dict[str, object] = {}
-        put(part, value, group)
-        return part
 
     def read(field: str, value: object) -> Any:
         if not isinstance(value, Mapping):
-            raise RecordError(field, value, f"a table with {', '.join(name for name, _ in group)}")
-        found = take(value, group, f"{field}.")
+            raise RecordError(field, value, f"a table with {', '.join(name for name, _ in of)}")
+        found = take(value, of, f"{field}.")
         for name in needed:
             if name not in found and name not in _MAY_BE_NONE:
                 raise RecordError(f"{field}.{name}", None, "any value but none")
             found.setdefault(name, None)
         return made(**found)
 
-    return Kind(write, read)
+    return Kind(part_writer(of, USUAL, implied), read, parts=of)
 
 
 _MAY_BE_NONE = frozenset({"size"})
 
 #: Left out of a leg at 0 where its `window` is there, since then the kernel was asked.
 ZEROS = ("unsent", "unacked", "retransmits", "backoff")
+#: Left out where they say what silence_s says.
+SILENCES = ("silence_counted_s", "downlink_gap_s")
+IMPLIED: Implied = {
+    **dict.fromkeys(ZEROS, ("window", 0)),
+    **dict.fromkeys(SILENCES, ("silence_s", SAME)),
+}
 
 
-def _without_zeros(made: type[Any], group: Fields) -> Kind:
+def _leg(of: Fields) -> Kind:
     """A leg: the kernel's zeros are left out, and put back where it was asked."""
-    whole = _part(made, group)
-
-    def write(value: object) -> object:
-        part = whole.write(value)
-        if isinstance(part, dict) and "window" in part:
-            for name in ZEROS:
-                if part.get(name) == 0:
-                    del part[name]
-                else:
-                    part.setdefault(name, None)
-        return part
+    whole = _part(LegFacts, of, {name: IMPLIED[name] for name in ZEROS})
 
     def read(field: str, value: object) -> Any:
         asked = isinstance(value, Mapping) and value.get("window") is not None
         return whole.read(field, {**dict.fromkeys(ZEROS, 0), **value} if asked else value)  # type: ignore[dict-item]
 
-    return Kind(write, read)
+    return Kind(whole.write, read, parts=of)
 
 
 _SIGHTING = _part(Sighting, (("packet", TEXT), ("ago_s", SECONDS)))
@@ -170,8 +136,7 @@ _NEIGHBOURS = _part(
         ("near_idle", WHOLE),
     ),
 )
-_LEG = _without_zeros(
-    LegFacts,
+_LEG = _leg(
     (
         ("ending", member_of(Ending)),
         ("ended_s", SECONDS),
@@ -192,93 +157,83 @@ _UNREADABLE = _part(
     (("side", _PEER), ("what", TEXT), ("packet", TEXT), ("offset", WHOLE), ("detail", TEXT)),
 )
 
-ORIGIN = Group(
-    (
-        ("conn_id", TEXT),
-        ("listener", TEXT),
-        ("client_addr", TEXT),
-        ("client_port", WHOLE),
-        ("broker_addr", TEXT),
-        ("transport", TEXT),
-        ("opened_at", TIME),
-    )
+ORIGIN: Fields = (
+    ("conn_id", TEXT),
+    ("listener", TEXT),
+    ("client_addr", TEXT),
+    ("client_port", WHOLE),
+    ("broker_addr", TEXT),
+    ("transport", TEXT),
+    ("opened_at", TIME),
 )
-WHO = Group((("client_id", TEXT), ("protocol_version", TEXT)))
-FACTS = Group(
-    (
-        ("duration_s", SECONDS),
-        ("phase", member_of(Phase)),
-        ("closed_by", one_of("client", "broker", "proxy", "unknown")),
-        ("close_how", one_of("disconnect", *Ending, "tls_alert")),
-    )
+WHO: Fields = (("client_id", TEXT), ("protocol_version", TEXT))
+FACTS: Fields = (
+    ("duration_s", SECONDS),
+    ("phase", member_of(Phase)),
+    ("closed_by", one_of("client", "broker", "proxy", "unknown")),
+    ("close_how", one_of("disconnect", *Ending, "tls_alert")),
 )
-STATED = Group(
-    (
-        ("connack_code", WHOLE),
-        ("disconnect_from_client", WHOLE),
-        ("disconnect_from_broker", WHOLE),
-        ("first_disconnect", _PEER),
-        ("proxy_action", member_of(ProxyAction)),
-        ("proxy_detail", TEXT),
-    )
+STATED: Fields = (
+    ("connack_code", WHOLE),
+    ("disconnect_from_client", WHOLE),
+    ("disconnect_from_broker", WHOLE),
+    ("first_disconnect", _PEER),
+    ("proxy_action", member_of(ProxyAction)),
+    ("proxy_detail", TEXT),
 )
-MEASURED = Group(
-    (
-        ("keep_alive", WHOLE),
-        ("effective_keep_alive", WHOLE),
-        ("limit_low_s", SECONDS),
-        ("limit_high_s", SECONDS),
-        ("broker_profile", TEXT),
-        ("counts", one_of(*Counts)),
-        ("silence_s", SECONDS),
-        ("silence_bytes_s", SECONDS),
-        ("silence_counted_s", SECONDS),
-        ("margin_min_s", SECONDS),
-        ("gap_max_s", SECONDS),
-        ("late_gaps", WHOLE),
-        ("idle_s", SECONDS),
-        ("path_idle_limit_s", SECONDS),
-        ("downlink_idle_s", SECONDS),
-        ("downlink_in_silence", WHOLE),
-        ("downlink_gap_s", SECONDS),
-        ("pingreqs", WHOLE),
-        ("pingresps", WHOLE),
-        ("pings_open", WHOLE),
-        ("ping_wait_s", SECONDS),
-        ("ping_rtt_last_ms", MILLIS),
-        ("ping_rtt_max_ms", MILLIS),
-        ("ping_ago_s", SECONDS),
-        ("last_from_client", _SIGHTING),
-        ("last_from_broker", _SIGHTING),
-        ("partial_from_client", _PARTIAL),
-        ("partial_from_broker", _PARTIAL),
-        ("late_from_client", _LATE),
-        ("late_from_broker", _LATE),
-        ("client_leg", _LEG),
-        ("broker_leg", _LEG),
-        ("packets_from_client", WHOLE),
-        ("packets_from_broker", WHOLE),
-        ("bytes_from_client", WHOLE),
-        ("bytes_from_broker", WHOLE),
-        ("inflight_from_client", WHOLE),
-        ("inflight_from_broker", WHOLE),
-        ("will_present", FLAG),
-        ("session_present", FLAG),
-        ("clean_start", FLAG),
-        ("taken_over_by", _RIVAL),
-        ("took_over", _RIVAL),
-        ("neighbours", _NEIGHBOURS),
-        ("closed_within_1s", WHOLE),
-    )
+MEASURED: Fields = (
+    ("keep_alive", WHOLE),
+    ("effective_keep_alive", WHOLE),
+    ("limit_low_s", SECONDS),
+    ("limit_high_s", SECONDS),
+    ("broker_profile", TEXT),
+    ("counts", one_of(*Counts)),
+    ("silence_s", SECONDS),
+    ("silence_bytes_s", SECONDS),
+    ("silence_counted_s", SECONDS),
+    ("margin_min_s", SECONDS),
+    ("gap_max_s", SECONDS),
+    ("late_gaps", WHOLE),
+    ("idle_s", SECONDS),
+    ("path_idle_limit_s", SECONDS),
+    ("downlink_idle_s", SECONDS),
+    ("downlink_in_silence", WHOLE),
+    ("downlink_gap_s", SECONDS),
+    ("pingreqs", WHOLE),
+    ("pingresps", WHOLE),
+    ("pings_open", WHOLE),
+    ("ping_wait_s", SECONDS),
+    ("ping_rtt_last_ms", MILLIS),
+    ("ping_rtt_max_ms", MILLIS),
+    ("ping_ago_s", SECONDS),
+    ("last_from_client", _SIGHTING),
+    ("last_from_broker", _SIGHTING),
+    ("partial_from_client", _PARTIAL),
+    ("partial_from_broker", _PARTIAL),
+    ("late_from_client", _LATE),
+    ("late_from_broker", _LATE),
+    ("client_leg", _LEG),
+    ("broker_leg", _LEG),
+    ("packets_from_client", WHOLE),
+    ("packets_from_broker", WHOLE),
+    ("bytes_from_client", WHOLE),
+    ("bytes_from_broker", WHOLE),
+    ("inflight_from_client", WHOLE),
+    ("inflight_from_broker", WHOLE),
+    ("will_present", FLAG),
+    ("session_present", FLAG),
+    ("clean_start", FLAG),
+    ("taken_over_by", _RIVAL),
+    ("took_over", _RIVAL),
+    ("neighbours", _NEIGHBOURS),
+    ("closed_within_1s", WHOLE),
 )
-STORY = Group(
-    (
-        ("unreadable", _UNREADABLE),
-        ("oddities", TEXTS),
-        ("observer_error", TEXT),
-        ("history", TEXT),
-        ("frames", FRAMES),
-    )
+STORY: Fields = (
+    ("unreadable", _UNREADABLE),
+    ("oddities", TEXTS),
+    ("observer_error", TEXT),
+    ("history", TEXT),
+    ("frames", FRAMES),
 )
 
 #: Fields beyond those of the design's closing line, each needed to judge the line again, and why.

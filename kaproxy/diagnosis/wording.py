@@ -12,6 +12,7 @@ from kaproxy.connection.keepalive import Counts
 from kaproxy.diagnosis.verdict import RuledOut
 
 _WHO = {"client": "The client", "broker": "The broker", "proxy": "kaproxy", "unknown": "Nobody seen"}
+_NOBODY = _WHO["unknown"]
 _HOW = {
     "disconnect": "sent DISCONNECT",
     "fin": "closed (FIN)",
@@ -23,6 +24,7 @@ _HOW = {
     "local": "ended the connection",
 }
 _DIALED = {"timed_out": "did not answer the dial", "unreachable": "could not be dialed"}
+_DIALING = Phase.DIALING
 _WHEN = {
     Phase.ACCEPTED: " just accepted",
     Phase.PROXY_HEADER: " before its PROXY header was complete",
@@ -74,9 +76,10 @@ def counted(number: int, noun: str) -> str:
 
 def ending(evidence: Evidence) -> str:
     """Who ended the connection, how and when, as a sentence."""
-    who, when = _WHO.get(evidence.closed_by, _WHO["unknown"]), _WHEN.get(evidence.phase, "")
+    phase = evidence.phase
+    who, when = _WHO.get(evidence.closed_by, _NOBODY), _WHEN.get(phase, "")
     how = _HOW.get(evidence.close_how, "ended it")
-    if evidence.phase is Phase.DIALING and evidence.closed_by == "broker":
+    if phase is _DIALING and evidence.closed_by == "broker":
         how, when = _DIALED.get(evidence.close_how, how), ""
     return f"{who} {how} after {seconds(evidence.duration_s)}{when}."
 

@@ -37,8 +37,20 @@ from kaproxy.mqtt.packets import (
 from kaproxy.mqtt.wire import MalformedBodyError, Reader
 
 _BRIDGE_BIT: Final = 0x80
+_CLEAN: Final = 0x02  # the connect flags of most: a clean start, and no Will, user name or password
 _SIMPLE_OPTIONS: Final = 0x03  # 3.x: two bits of QoS; 5.0 adds No Local, Retain As Published, Retain Handling
 _OPTIONS_RESERVED: Final = 0xC0
+
+
+#: What is said most, by clients and brokers that are content with each other.
+NORMAL_DISCONNECT: Final = Disconnect()
+ACCEPTED: Final = Connack(session_present=False, code=0)
+
+_CONNECT: Final = int(PacketType.CONNECT)
+_CONNACK: Final = int(PacketType.CONNACK)
+_DISCONNECT: Final = int(PacketType.DISCONNECT)
+_AUTH: Final = int(PacketType.AUTH)
+_RESERVED: Final = int(PacketType.RESERVED)
 
 
 def read_connect(reader: Reader) -> Connect:
@@ -48,8 +60,10 @@ def read_connect(reader: Reader) -> Connect:
     level = raw_level & ~_BRIDGE_BIT
     if raw_level & _BRIDGE_BIT:
         reader.note("bridge_level")
-    _check_protocol(reader, name, level)
-    _check_connect_flags(reader, flags, level)
+    if name != "MQTT" or level < 4 or level > 5:
+        _check_protocol(reader, name, level)
+    if flags != _CLEAN:
+        _check_connect_flags(reader, flags, level)
     try:
         return _connect_payload(reader, name, level, flags, keep_alive)
     except MalformedBodyError:
@@ -83,21 +97,23 @@ def _connect_payload(reader: Reader, name: str, level: int, flags: int, keep_ali
     properties = reader.properties("CONNECT") if level >= 5 else ()
     client_id = reader.text()
     will = _will(reader, flags, level) if flags & 0x04 else None
-    for flag in (0x80, 0x40):
-        if flags & flag:
-            reader.binary()
+    if flags & 0x80:
+        reader.binary()
+    if flags & 0x40:
+        reader.binary()
     reader.finish()
+    clean_start, has_user_name, has_password = flags & 0x02 != 0, flags & 0x80 != 0, flags & 0x40 != 0
     return Connect(
-        protocol_name=name,
-        level=level,
-        clean_start=bool(flags & 0x02),
-        keep_alive=keep_alive,
-        client_id=client_id,
-        will=will,
-        has_user_name=bool(flags & 0x80),
-        has_password=bool(flags & 0x40),
-        properties=properties,
-        truncated=reader.truncated,
+        name,
+        level,
+        clean_start,
+        keep_alive,
+        client_id,
+        will,
+        has_user_name,
+        has_password,
+        properties,
+        reader.truncated,
     )
 
 
@@ -252,15 +268,15 @@ def read_body(reader: Reader, kind: int, version: int, from_client: bool) -> tup
 
     `version` 0 is unknown: what does not show its form by itself keeps no body then.
     """
-    if kind == PacketType.CONNECT:
+    if kind == _CONNECT:
         return 0, read_connect(reader)
-    if kind == PacketType.CONNACK:
+    if kind == _CONNACK:
         return 0, read_connack(reader, version)
-    if kind == PacketType.DISCONNECT:
+    if kind == _DISCONNECT:
         return 0, read_disconnect(reader, version, from_client)
-    if kind == PacketType.AUTH and version not in (3, 4):
+    if kind == _AUTH and version not in (3, 4):
         return 0, read_auth(reader)
-    if kind in (PacketType.AUTH, PacketType.RESERVED):
+    if kind == _AUTH or kind == _RESERVED:
         reader.note("reserved_packet_type")
         return 0, None
     packet_id = reader.two()

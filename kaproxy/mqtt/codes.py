@@ -8,7 +8,7 @@ Read next: `properties.py` for the other table of MQTT 5.0, `bodies.py` for wher
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class PacketType(IntEnum):
@@ -32,30 +32,30 @@ class PacketType(IntEnum):
     AUTH = 15
 
 
-PACKET_NAMES: tuple[str, ...] = tuple(kind.name for kind in PacketType)
+PACKET_NAMES: Final[tuple[str, ...]] = tuple(kind.name for kind in PacketType)
 
 # 2.1.3: what the lower four bits have to be; PUBLISH uses them freely
-REQUIRED_FLAGS: dict[int, int] = {
+REQUIRED_FLAGS: Final[dict[int, int]] = {
     kind: 2 if kind in (PacketType.PUBREL, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE) else 0
     for kind in PacketType
     if kind is not PacketType.PUBLISH
 }
-DUP_IN_3_1: frozenset[int] = frozenset(kind for kind, flags in REQUIRED_FLAGS.items() if flags == 2)
+DUP_IN_3_1: Final[frozenset[int]] = frozenset(kind for kind, flags in REQUIRED_FLAGS.items() if flags == 2)
 
 # who may not send what; DISCONNECT from the broker is of 5.0 only
-NOT_FROM_CLIENT: frozenset[PacketType] = frozenset(
+NOT_FROM_CLIENT: Final[frozenset[PacketType]] = frozenset(
     {PacketType.CONNACK, PacketType.SUBACK, PacketType.UNSUBACK, PacketType.PINGRESP}
 )
-NOT_FROM_BROKER: frozenset[PacketType] = frozenset(
+NOT_FROM_BROKER: Final[frozenset[PacketType]] = frozenset(
     {PacketType.CONNECT, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE, PacketType.PINGREQ}
 )
 
 # protocol name in CONNECT -> the levels that go with it (3.1.2.1, 3.1.2.2)
-PROTOCOL_NAMES: dict[str, tuple[int, ...]] = {"MQIsdp": (3,), "MQTT": (4, 5)}
-LEVELS: dict[int, str] = {3: "3.1", 4: "3.1.1", 5: "5.0"}
+PROTOCOL_NAMES: Final[dict[str, tuple[int, ...]]] = {"MQIsdp": (3,), "MQTT": (4, 5)}
+LEVELS: Final[dict[int, str]] = {3: "3.1", 4: "3.1.1", 5: "5.0"}
 
 # 3.x 3.2.2.3; 6 is no standard's: Aedes sends it
-CONNACK_RETURN_CODES: dict[int, str] = {
+CONNACK_RETURN_CODES: Final[dict[int, str]] = {
     0: "Connection accepted",
     1: "Unacceptable protocol version",
     2: "Identifier rejected",
@@ -64,16 +64,16 @@ CONNACK_RETURN_CODES: dict[int, str] = {
     5: "Not authorized",
     6: "Keep alive limit exceeded",
 }
-STANDARD_RETURN_CODES: frozenset[int] = frozenset(range(6))
-SUBACK_RETURN_CODES: dict[int, str] = {
+STANDARD_RETURN_CODES: Final[frozenset[int]] = frozenset(range(6))
+SUBACK_RETURN_CODES: Final[dict[int, str]] = {
     0x00: "Granted QoS 0",
     0x01: "Granted QoS 1",
     0x02: "Granted QoS 2",
     0x80: "Failure",
 }
 
-DISCONNECT_FROM_CLIENT = "DISCONNECT_FROM_CLIENT"
-DISCONNECT_FROM_BROKER = "DISCONNECT_FROM_BROKER"
+DISCONNECT_FROM_CLIENT: Final = "DISCONNECT_FROM_CLIENT"
+DISCONNECT_FROM_BROKER: Final = "DISCONNECT_FROM_BROKER"
 
 
 class Reason(NamedTuple):
@@ -84,7 +84,7 @@ class Reason(NamedTuple):
 
 
 # 5.0 2.4, narrowed by the table of each packet; DISCONNECT alone stands for both directions
-_REASONS: tuple[tuple[int, str, str], ...] = (
+_REASONS: Final[tuple[tuple[int, str, str], ...]] = (
     (0x00, "Success", "CONNACK PUBACK PUBREC PUBREL PUBCOMP SUBACK UNSUBACK AUTH DISCONNECT"),
     (0x01, "Granted QoS 1", "SUBACK"),
     (0x02, "Granted QoS 2", "SUBACK"),
@@ -136,8 +136,10 @@ def _packets(words: str) -> frozenset[str]:
     return names | {DISCONNECT_FROM_CLIENT, DISCONNECT_FROM_BROKER} if "DISCONNECT" in names else names
 
 
-REASON_CODES: dict[int, Reason] = {code: Reason(name, _packets(words)) for code, name, words in _REASONS}
-_NAMES_OF_ZERO = {"DISCONNECT": "Normal disconnection", "SUBACK": "Granted QoS 0"}
+REASON_CODES: Final[dict[int, Reason]] = {
+    code: Reason(name, _packets(words)) for code, name, words in _REASONS
+}
+_NAMES_OF_ZERO: Final = {"DISCONNECT": "Normal disconnection", "SUBACK": "Granted QoS 0"}
 
 
 def packet_name(first_byte: int) -> str:

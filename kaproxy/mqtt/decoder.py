@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from kaproxy.mqtt.bodies import read_body
+from kaproxy.mqtt.bodies import ACCEPTED, NORMAL_DISCONNECT, read_body
 from kaproxy.mqtt.codes import (
     DUP_IN_3_1,
     LEVELS,
@@ -26,8 +26,8 @@ from kaproxy.mqtt.codes import (
     packet_name,
 )
 from kaproxy.mqtt.faults import MAX_ODDITIES
-from kaproxy.mqtt.packets import Body, Connect, Malformed, Packet, Partial
-from kaproxy.mqtt.passing import Passing
+from kaproxy.mqtt.packets import Connect, Malformed, Packet, Partial
+from kaproxy.mqtt.passing import KEEP, Passing
 from kaproxy.mqtt.strangers import LOOK, MQTT, UNDECIDED, look
 from kaproxy.mqtt.wire import INCOMPLETE, TOO_LONG, MalformedBodyError, Reader, remaining_length
 
@@ -38,7 +38,7 @@ _PUBLISH_12: Final = 2
 _ACK: Final = 3
 _PING: Final = 4
 
-LONGEST_SHORT: Final = 129  # bytes of a packet whose Remaining Length is one byte
+_LONGEST_SHORT: Final = 129  # bytes of a packet whose Remaining Length is one byte
 _RUN_WORTH_COLUMNS: Final = 8  # packets
 _RETRY_COLUMNS: Final = 16  # packets
 
@@ -58,6 +58,26 @@ def _kinds(ping: int) -> bytes:
 _FROM_CLIENT: Final = _kinds(ping=0xC0)
 _FROM_BROKER: Final = _kinds(ping=0xD0)
 _BROKER_BEGINS_WITH: Final = frozenset({PacketType.CONNACK, PacketType.DISCONNECT, PacketType.AUTH})
+_CONNECT: Final = int(PacketType.CONNECT)
+_PUBLISH: Final = int(PacketType.PUBLISH)
+_PINGREQ: Final = int(PacketType.PINGREQ)
+_PINGRESP: Final = int(PacketType.PINGRESP)
+
+
+def _plain(not_from_there: frozenset[PacketType]) -> frozenset[int]:
+    """First bytes of that side at which nothing is odd, PUBLISH left out."""
+    return frozenset(
+        kind << 4 | flags for kind, flags in REQUIRED_FLAGS.items() if kind not in not_from_there
+    )
+
+
+#: Chunks of short lives that are one packet, and what `feed` gives for them.
+_DISCONNECT: Final = b"\xe0\0"
+_LEAVES: Final[Sequence[Packet]] = ((0xE0, 2, 0, 1, NORMAL_DISCONNECT),)
+_CONNACK: Final = b"\x20\2\0\0"
+_ACCEPTS: Final[Sequence[Packet]] = ((0x20, 4, 0, 1, ACCEPTED),)
+_PLAIN_FROM_CLIENT: Final = _plain(NOT_FROM_CLIENT)
+_PLAIN_FROM_BROKER: Final = _plain(NOT_FROM_BROKER)
 
 
 def _equal_neighbours(data: bytes, at: int, size: int, head: int) -> int:
@@ -106,20 +126,26 @@ class Decoder:
     )
 
     def __init__(self, from_client: bool) -> None:
-        self.from_client = from_client
-        self.bytes = 0  # fed so far
         self.version = 0  # protocol level 3, 4, 5; 0 unknown
-        self.opaque = False  # no longer observed: malformed, a stranger, or abandoned
         self.malformed: Malformed | None = None
         self.stranger: str | None = None  # what the first bytes are where they are not MQTT
         self.oddities: tuple[str, ...] = ()  # names of `faults.ODDITIES`, each once, in the order seen
-        self._in_step = False  # at a packet boundary, nothing pending: the fast paths apply
-        self._started = False  # the first bytes were found to be MQTT
-        self._connect_seen = False
         self._head = b""  # the beginning of a fixed header, or of what may be a stranger
         self._passing: Passing | None = None
         self._offset = 0  # bytes of this direction before the packet looked at closely
+        self.from_client = from_client
+        self._started = False  # the first bytes were found to be MQTT
+        self._connect_seen = False
+        self.opaque = False  # no longer observed: malformed, a stranger, or abandoned
+        # what every chunk needs stands last, next to what a `Direction` adds: compiled, they share a cache line
+        self._in_step = False  # at a packet boundary, nothing pending: the fast paths apply
         self._kinds = _FROM_CLIENT if from_client else _FROM_BROKER
+        self.bytes = 0  # fed so far
+
+    @property
+    def at_boundary(self) -> bool:
+        """Between packets, and nothing was wrong so far: there is no `partial`."""
+        return self._in_step
 
     @property
     def partial(self) -> Partial | None:
@@ -137,32 +163,47 @@ class Decoder:
         self._head = b""
 
     def lone(self, data: bytes, size: int) -> int:
-        """Whether the chunk is one small PUBLISH, bare acknowledgement or ping, whole and between packets.
+        """Whether the chunk is one PUBLISH, bare acknowledgement or ping, whole and between packets.
 
-        `size` is the chunk's, 2 to `LONGEST_SHORT`. Returns its packet identifier, 0 where it has none: then it is
+        `size` is the chunk's, 2 or more. Returns its packet identifier, 0 where it has none: then it is
         counted, and not to be fed. -1 for anything else: then nothing has changed, and `feed` is to look.
         """
-        if not self._in_step or data[1] + 2 != size:
+        if not self._in_step:
             return -1
         kind = self._kinds[data[0]]
+        at = 2
+        if size <= _LONGEST_SHORT:
+            if data[1] + 2 != size:
+                return -1
+            if kind == _PUBLISH_0:  # what comes most, the shortest way
+                if size < 4 or data[2] or data[3] + 4 > size:
+                    return -1
+                self.bytes += size
+                return 0
+        elif data[1] < 128 or data[2] > 127 or (data[1] & 127 | data[2] << 7) + 3 != size:
+            return -1
+        else:
+            at = 3
         packet_id = 0
-        if size > 3:
-            if kind == _PUBLISH_0:
-                if data[2] or data[3] + 4 > size:
-                    return -1
-            else:
-                packet_id = _identifier(data, 2, size, kind)
-                if packet_id == 0:
-                    return -1
-        elif kind != _PING or size != 2:
+        if kind == _PUBLISH_0:
+            if (data[at] << 8) + data[at + 1] + at + 2 > size:
+                return -1
+        elif size > 2:
+            packet_id = _identifier(data, at, size, kind)
+            if packet_id == 0:
+                return -1
+        elif kind != _PING:
             return -1
         self.bytes += size
         return packet_id
 
     def feed(self, data: bytes) -> Sequence[Packet]:
         """The control packets completed by this chunk, in order; () where there are none. Never raises."""
-        self.bytes += len(data)
+        size = len(data)
+        self.bytes += size
         if self._in_step:
+            if size == 2 and data == _DISCONNECT and self.from_client:
+                return _LEAVES
             return self._scan(data, 0, [])
         if self.opaque or not data:
             return ()
@@ -258,6 +299,8 @@ class Decoder:
         if not self._started and not self._start(data):
             return ()
         self._in_step = True
+        if data == _CONNACK and 3 <= self.version <= 4 and not self.from_client:
+            return _ACCEPTS
         return self._scan(data, 0, packets)
 
     def _start(self, data: bytes) -> bool:
@@ -271,7 +314,7 @@ class Decoder:
             self.stranger = found
             self.abandon()
             return False
-        if self.from_client and kind != PacketType.CONNECT:
+        if self.from_client and kind != _CONNECT:
             self._fail("first_packet_not_connect", data[0])
             return False
         if not self.from_client and kind not in _BROKER_BEGINS_WITH:
@@ -283,7 +326,11 @@ class Decoder:
         """One packet no fast path takes; returns where it ended, or `at` if it did not or cannot be read."""
         first = data[at]
         self._offset = self.bytes - end + at
-        length, body = remaining_length(data, at + 1, end)
+        length, body = 0, at + 2
+        if body <= end and data[at + 1] < 128:
+            length = data[at + 1]
+        else:
+            length, body = remaining_length(data, at + 1, end)
         if body == INCOMPLETE:
             self._head = data[at:end]
             self._in_step = False
@@ -294,9 +341,16 @@ class Decoder:
         header = body - at
         if header > 2 and length >> 7 * (header - 2) == 0:
             self._note("remaining_length_not_minimal")
-        if length and first >> 4 in (PacketType.PINGREQ, PacketType.PINGRESP):
+        kind = first >> 4
+        if length and (kind == _PINGREQ or kind == _PINGRESP):
             self._fail("body_not_allowed", first, f"{length}")
             return at
+        if kind != _PUBLISH and length <= KEEP and body + length <= end:
+            packet = self._read(first, Reader(data, body, length), header + length)
+            if packet is None:
+                return at
+            packets.append(packet)
+            return body + length
         passing = Passing(first, length + header, header)
         after = passing.take(data, body, end)
         return after if self._settle(passing, packets) else at
@@ -317,24 +371,31 @@ class Decoder:
 
     def _finish(self, passing: Passing) -> Packet | None:
         first = passing.first_byte
+        if passing.kept is not None:
+            reader = Reader(bytes(passing.kept), 0, passing.size - passing.header)
+            return self._read(first, reader, passing.size)
         self._check_first_byte(first)
-        packet_id = passing.packet_id
-        body: Body | None = None
-        if passing.kept is None:
-            self._check_publish(first, packet_id)
-        elif first >> 4 not in (PacketType.PINGREQ, PacketType.PINGRESP):
-            reader = Reader(passing.kept, 0, passing.size - passing.header)
-            try:
-                packet_id, body = read_body(reader, first >> 4, self.version, self.from_client)
-            except MalformedBodyError as fault:
-                self._fail(fault.what, first, fault.detail)
-                return None
-            finally:
-                for oddity in reader.oddities:
-                    self._note(oddity)
-            if isinstance(body, Connect):
-                self._connect_read(body)
-        return first, passing.size, packet_id, 1, body
+        self._check_publish(first, passing.packet_id)
+        return first, passing.size, passing.packet_id, 1, None
+
+    def _read(self, first: int, reader: Reader, size: int) -> Packet | None:
+        """A packet other than PUBLISH, all that was kept of it before the reader; None where it cannot be read."""
+        if first not in (_PLAIN_FROM_CLIENT if self.from_client else _PLAIN_FROM_BROKER):
+            self._check_first_byte(first)
+        kind = first >> 4
+        if kind == _PINGREQ or kind == _PINGRESP:
+            return first, size, 0, 1, None
+        try:
+            packet_id, body = read_body(reader, kind, self.version, self.from_client)
+        except MalformedBodyError as fault:
+            self._note_all(reader.oddities)
+            self._fail(fault.what, first, fault.detail)
+            return None
+        if reader.oddities:
+            self._note_all(reader.oddities)
+        if kind == _CONNECT and isinstance(body, Connect):
+            self._connect_read(body)
+        return first, size, packet_id, 1, body
 
     def _connect_read(self, connect: Connect) -> None:
         if not self.from_client:
@@ -364,6 +425,10 @@ class Decoder:
             self._note("dup_with_qos_0")
         if qos and packet_id == 0:
             self._note("packet_identifier_0")
+
+    def _note_all(self, oddities: Sequence[str]) -> None:
+        for oddity in oddities:
+            self._note(oddity)
 
     def _note(self, oddity: str) -> None:
         if oddity not in self.oddities and len(self.oddities) < MAX_ODDITIES:

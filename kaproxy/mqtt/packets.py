@@ -1,7 +1,8 @@
 """Control packets as an observer keeps them: a head, and a body only where the body can explain a drop.
 
 This file may not know bytes, peers or time. A `Packet` is a plain tuple because one is made per
-control packet on the hot path; bodies are frozen records because they are rare.
+control packet on the hot path. Bodies are records that nobody changes; those every connection makes
+are not frozen, because a frozen one takes five times as long to make.
 Read next: `codes.py` for the tables behind the numbers, `decoder.py` for how bytes become these.
 """
 
@@ -22,7 +23,7 @@ class Will:
     properties: tuple[tuple[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Connect:
     """CONNECT (3.1). `level`: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0. User name and password are never kept."""
 
@@ -38,7 +39,7 @@ class Connect:
     truncated: bool = False  # longer than the decoder keeps; what stands here was in the part kept
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Connack:
     """CONNACK (3.2): a return code for 3.x, a reason code for 5.0."""
 
@@ -63,7 +64,7 @@ class Connack:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Disconnect:
     """DISCONNECT (3.14). `code` is 0 where the packet carries none (3.x, or 5.0 with Remaining Length 0)."""
 

@@ -7,11 +7,11 @@ Read next: `wire.py` for the wire types, `bodies.py` for reading a block of them
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kaproxy.mqtt.codes import DISCONNECT_FROM_BROKER, DISCONNECT_FROM_CLIENT
 
-REPEATABLE = "user_property"
+REPEATABLE: Final = "user_property"
 
 
 class Property(NamedTuple):
@@ -24,15 +24,15 @@ class Property(NamedTuple):
     high: int = 0xFFFFFFFF
 
 
-_ACKS = "PUBACK PUBREC PUBREL PUBCOMP SUBACK UNSUBACK"
-_ANY_DISCONNECT = f"{DISCONNECT_FROM_CLIENT} {DISCONNECT_FROM_BROKER}"
+_ACKS: Final = "PUBACK PUBREC PUBREL PUBCOMP SUBACK UNSUBACK"
+_ANY_DISCONNECT: Final = f"{DISCONNECT_FROM_CLIENT} {DISCONNECT_FROM_BROKER}"
 
 
 def _property(name: str, kind: str, packets: str, low: int = 0, high: int = 0xFFFFFFFF) -> Property:
     return Property(name, kind, frozenset(packets.split()), low, high)
 
 
-PROPERTIES: dict[int, Property] = {
+PROPERTIES: Final[dict[int, Property]] = {
     0x01: _property("payload_format_indicator", "byte", "PUBLISH WILL", 0, 1),
     0x02: _property("message_expiry_interval", "four", "PUBLISH WILL"),
     0x03: _property("content_type", "text", "PUBLISH WILL"),

@@ -16,7 +16,7 @@ MQTT: Final = "mqtt"  # goes on as control packets
 UNDECIDED: Final = ""
 
 Mark = tuple[int | None, ...]  # None: any byte
-_VERBS = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH")
+_VERBS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH")
 
 _TABLE: Final[tuple[tuple[str, Mark], ...]] = (
     ("proxy_header", tuple(b"PROXY ")),
@@ -67,11 +67,20 @@ def _marked(head: bytes) -> str:
     """The name of the mark `head` bears, UNDECIDED while it may yet turn out to bear one, else MQTT."""
     undecided = False
     for name, mark in _MARKS.get(head[0], ()):
-        if all(want is None or want == byte for want, byte in zip(mark, head, strict=False)):
+        if _fits(mark, head):
             if len(head) >= len(mark):
                 return name
             undecided = True
     return UNDECIDED if undecided else MQTT
+
+
+def _fits(mark: Mark, head: bytes) -> bool:
+    """Could a stream that begins with `head` bear the mark?"""
+    for at in range(min(len(mark), len(head))):
+        want = mark[at]
+        if want is not None and want != head[at]:
+            return False
+    return True
 
 
 def _later_or_text(head: bytes) -> str:

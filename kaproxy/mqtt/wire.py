@@ -28,7 +28,7 @@ class MalformedBodyError(Exception):
         self.detail = detail
 
 
-def remaining_length(data: bytes | bytearray, at: int, end: int) -> tuple[int, int]:
+def remaining_length(data: bytes, at: int, end: int) -> tuple[int, int]:
     """Variable byte integer at `at`: its value, and where it ended or INCOMPLETE or TOO_LONG."""
     value = shift = 0
     stop = min(end, at + _MAX_VARIABLE)
@@ -46,11 +46,12 @@ class Reader:
 
     __slots__ = ("at", "cut", "data", "end", "kept", "oddities")
 
-    def __init__(self, data: bytes | bytearray, at: int, size: int) -> None:
+    def __init__(self, data: bytes, at: int, size: int) -> None:
+        end, kept = at + size, len(data)
         self.data = data
         self.at = at
-        self.end = at + size  # where the body ends as declared
-        self.kept = min(self.end, len(data))  # where what we have of it ends
+        self.end = end  # where the body ends as declared
+        self.kept = kept if kept < end else end  # where what we have of it ends
         self.cut = False  # a field was read that the kept part does not hold whole
         self.oddities: list[str] = []
 
@@ -66,10 +67,18 @@ class Reader:
 
     def byte(self) -> int:
         """One byte, 0 past the kept part."""
+        at = self.at
+        if at < self.kept and at < self.end:
+            self.at = at + 1
+            return self.data[at]
         return self._number(1)
 
     def two(self) -> int:
         """Two byte integer."""
+        at = self.at
+        if at + 2 <= self.kept and at + 2 <= self.end:
+            self.at = at + 2
+            return self.data[at] << 8 | self.data[at + 1]
         return self._number(2)
 
     def four(self) -> int:
@@ -181,7 +190,7 @@ class Reader:
             self.cut = True
             stop = self.kept
         self.at = stop
-        return bytes(self.data[at:stop])
+        return self.data[at:stop]
 
 
 _WIDTHS: Final = {"byte": 1, "two": 2, "four": 4}

@@ -11,19 +11,19 @@ from __future__ import annotations
 import math
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kaproxy.connection.facts import LegFacts, ProxyAction, RelayFacts
 from kaproxy.relay import tcp_info
-from kaproxy.relay.leg import Due, Leg
+from kaproxy.relay.leg import FIN_DUE, RST_DUE, Leg
 from kaproxy.relay.witness import unseen
 
 if TYPE_CHECKING:
     from kaproxy.relay.pair import Pair
 
-LOOKS_S = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0)
+LOOKS_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0)
 """When to look, after a FIN was forwarded, whether it was acknowledged."""
-PARTING_S = 1.0
+PARTING_S: Final = 1.0
 """How long peers have to answer the proxy's own FIN before their sockets are closed."""
 
 
@@ -97,7 +97,7 @@ def part(pair: Pair, action: ProxyAction, detail: str, now: float) -> None:
     for leg in (pair.client, pair.broker):
         if leg.connecting:
             pair.close(leg, now)
-        leg.due = leg.due or Due.FIN
+        leg.due = leg.due or FIN_DUE
     write_line(pair, now)
     pair.patience_s, pair.moved_at = PARTING_S, now
     pair.settle(now)
@@ -180,7 +180,7 @@ def _look(leg: Leg) -> None:
 def _prepare(leg: Leg) -> None:
     """Have close() send what it should: RST where one is due, FIN over what nobody will read."""
     try:
-        if leg.due is Due.RST:
+        if leg.due is RST_DUE:
             tcp_info.reset_on_close(leg.sock)
         elif not leg.connecting and leg.ending is None:
             leg.drain()

@@ -10,24 +10,23 @@ import errno
 import ipaddress
 import math
 import os
-import select
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import trio
 
 from kaproxy.connection.facts import Ending, ProxyAction
 from kaproxy.relay import closing
 from kaproxy.relay.endings import EXHAUSTED, ending_of
-from kaproxy.relay.leg import Due
+from kaproxy.relay.leg import NOTHING_DUE, OUT, RST_DUE
 
 if TYPE_CHECKING:
     from kaproxy.relay.pair import Pair
 
 Address: TypeAlias = tuple[socket.AddressFamily, tuple[str | int, ...]]
 
-NAMING_S = 1.0
+NAMING_S: Final = 1.0
 """How long after a failed dial the client may still say who it is."""
 
 
@@ -142,12 +141,12 @@ def go_on(pair: Pair, now: float) -> None:
         return
     pair.named_by = now + NAMING_S
     pair.ended(broker, dial.failure, now)
-    pair.client.due = Due.NOTHING
+    pair.client.due = NOTHING_DUE
 
 
 def progress(pair: Pair, mask: int, now: float) -> None:
     """The poller woke us for a connect under way; writable and nothing else is a success without asking."""
-    connected, error = (True, None) if mask == select.EPOLLOUT else outcome(pair.broker.sock)
+    connected, error = (True, None) if mask == OUT else outcome(pair.broker.sock)
     if connected:
         _connected(pair, error, now)
     elif error is not None and pair.dial is not None:
@@ -159,7 +158,7 @@ def name_or_abort(pair: Pair, now: float) -> None:
     """After a failed dial the client is heard until it has said its name, then told."""
     if now >= pair.named_by or pair.witness.connect_seen or pair.client.ending is not None:
         pair.named_by, pair.dial = math.inf, None
-        pair.client.due = Due.RST
+        pair.client.due = RST_DUE
 
 
 def _connected(pair: Pair, error: OSError | None, now: float) -> None:

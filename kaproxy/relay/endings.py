@@ -8,13 +8,14 @@ Read next: `pair.py`, which decides what an ending of one leg means for the othe
 from __future__ import annotations
 
 import errno
+from typing import Final
 
 from kaproxy.connection.facts import Ending
 
-AGAIN = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
+AGAIN: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 """Nothing happened; the poller will say when to try again."""
 
-EXHAUSTED = frozenset(
+EXHAUSTED: Final = frozenset(
     {
         errno.EMFILE,  # this process has no descriptor left
         errno.ENFILE,  # the host has none
@@ -25,7 +26,7 @@ EXHAUSTED = frozenset(
 )
 """The proxy's host is at a limit: told as the proxy's doing, never as a peer's."""
 
-_ENDINGS = {
+_ENDINGS: Final = {
     errno.ECONNRESET: Ending.RST,
     errno.ECONNABORTED: Ending.RST,
     # A send after the peer's FIN that was answered by a reset. In the order of arrival the FIN came first,

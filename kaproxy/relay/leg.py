@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kaproxy.connection.events import Event
 from kaproxy.connection.facts import Ending, LegFacts, Side
@@ -25,18 +25,21 @@ from kaproxy.relay.tcp_info import TcpState
 if TYPE_CHECKING:
     from kaproxy.relay.pair import Pair
 
-CHUNK = 65536
+CHUNK: Final = 65536
 """Most bytes read at once from a peer that does not send more, and most held while the broker is dialed."""
-LONG_CHUNK = 262144
+LONG_CHUNK: Final = 262144
 """Most read at once, and then held, after a read that was full: the copies cost less than the calls."""
-LAST_WORDS = 8 << 20
+LAST_WORDS: Final = 8 << 20
 """Most bytes held of a peer that is gone, so that its last bytes and its ending are seen before the other
 peer takes them. The kernel held them until then, so this is no new memory."""
 
-UNMASKABLE = select.EPOLLHUP | select.EPOLLERR
-HANGUP = select.EPOLLRDHUP | UNMASKABLE
-_IN, _OUT, _RDHUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
-UNREGISTERED = -1
+IN: Final = select.EPOLLIN
+OUT: Final = select.EPOLLOUT
+ERROR: Final = select.EPOLLERR
+UNMASKABLE: Final = select.EPOLLHUP | ERROR
+HANGUP: Final = select.EPOLLRDHUP | UNMASKABLE
+_RDHUP: Final = select.EPOLLRDHUP
+UNREGISTERED: Final = -1
 
 
 class Due(IntEnum):
@@ -45,6 +48,12 @@ class Due(IntEnum):
     NOTHING = 0
     FIN = 1
     RST = 2
+
+
+#: The members by themselves: to look one up in its enumeration takes longer than what is done with it.
+NOTHING_DUE: Final = Due.NOTHING
+FIN_DUE: Final = Due.FIN
+RST_DUE: Final = Due.RST
 
 
 class Leg:
@@ -95,7 +104,7 @@ class Leg:
         self.mask = UNREGISTERED
         self.fd = -1
         self.room = CHUNK
-        self.due = Due.NOTHING
+        self.due = NOTHING_DUE
         self.held: bytearray | None = None
         self.held_at = self.stalled_s = 0.0
         self.stalled_from = self.backlog_from = math.inf
@@ -189,11 +198,11 @@ class Leg:
     def wanted(self) -> int:
         """What to be woken for; UNREGISTERED where the kernel would wake us for nothing, endlessly."""
         if self.connecting:
-            return _OUT
-        mask = _OUT if self.held is not None and self.writing else 0
+            return OUT
+        mask = OUT if self.held is not None and self.writing else 0
         if self.reading:
             if self.may_read():
-                mask |= _IN | _RDHUP
+                mask |= IN | _RDHUP
             elif not self.hung_up:
                 mask |= _RDHUP  # a peer that leaves while it is not read should be noticed now, not later
         return mask if mask or not self.unmaskable else UNREGISTERED
@@ -203,7 +212,7 @@ class Leg:
     @property
     def over(self) -> bool:
         """Both directions of this leg have ended, in order or by force."""
-        return not self.open or (self.ending is not None and not self.writing and self.due is not Due.RST)
+        return not self.open or (self.ending is not None and not self.writing and self.due is not RST_DUE)
 
     def shut_down(self) -> None:
         """Send FIN: no more bytes for this peer. Its own direction goes on."""

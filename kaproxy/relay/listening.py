@@ -12,16 +12,16 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import cast
+from typing import Final, cast
 
 import trio
 
 from kaproxy.relay.dialing import Address
 from kaproxy.relay.endings import AGAIN, EXHAUSTED
 
-ACCEPTS = 64
+ACCEPTS: Final = 64
 """Most connections accepted before others get their turn."""
-RESPITE_S = 0.05
+RESPITE_S: Final = 0.05
 """Pause after an accept failed for a reason that will not go away at once."""
 
 

@@ -13,16 +13,15 @@ Read next: `leg.py` for what a leg can do, `closing.py` for the end of a life.
 from __future__ import annotations
 
 import math
-import select
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kaproxy.connection.events import Event
-from kaproxy.connection.facts import Ending, ProxyAction, Side
+from kaproxy.connection.facts import BROKER, CLIENT, Ending, ProxyAction
 from kaproxy.relay import closing, dialing, tcp_info
 from kaproxy.relay.dialing import Address, Dial
 from kaproxy.relay.endings import AGAIN, ending_of
-from kaproxy.relay.leg import CHUNK, HANGUP, UNMASKABLE, Due, Leg
+from kaproxy.relay.leg import CHUNK, ERROR, FIN_DUE, HANGUP, IN, OUT, RST_DUE, UNMASKABLE, Leg
 from kaproxy.relay.witness import Witness, unseen, with_legs
 
 if TYPE_CHECKING:
@@ -30,13 +29,15 @@ if TYPE_CHECKING:
 
     from kaproxy.relay.poller import Poller
 
-STALL_LOOK_S = 1.0
+STALL_LOOK_S: Final = 1.0
 """How often the tracker is told of a peer for which bytes are held."""
-LOOKS_PER_S = 8
+LOOKS_PER_S: Final = 8
 """Moments of a second on which looks fall that are far away, so that those of many connections come together."""
-FAR_S = 2.0
-READS = 16
+FAR_S: Final = 2.0
+READS: Final = 16
 """Chunks read of a leg that hung up before others get their turn."""
+_FIN: Final = Ending.FIN
+_RST: Final = Ending.RST
 
 
 class Pair:
@@ -66,8 +67,8 @@ class Pair:
     def __init__(self, poller: Poller, witness: Witness, now: float) -> None:
         self.poller = poller
         self.witness = witness
-        self.client = Leg(Side.CLIENT, witness.from_client)
-        self.broker = Leg(Side.BROKER, witness.from_broker)
+        self.client = Leg(CLIENT, witness.from_client)
+        self.broker = Leg(BROKER, witness.from_broker)
         self.client.other, self.broker.other = self.broker, self.client
         self.client.pair = self.broker.pair = self
         self.dial: Dial | None = None
@@ -101,15 +102,15 @@ class Pair:
         if leg.connecting:
             dialing.progress(self, mask, now)
         elif leg.open:
-            if mask & select.EPOLLOUT and leg.held is not None and leg.writing:
+            if mask & OUT and leg.held is not None and leg.writing:
                 self.flush(leg, now)
             if mask & HANGUP:
                 leg.hung_up = True
                 leg.unmaskable = leg.unmaskable or mask & UNMASKABLE != 0
             if leg.reading:
-                if leg.hung_up or mask & select.EPOLLIN:
+                if leg.hung_up or mask & IN:
                     self.read(leg, now)
-            elif mask & select.EPOLLERR and leg.open:  # a flush just now may have closed it
+            elif mask & ERROR and leg.open:  # a flush just now may have closed it
                 self._reset_after_fin(leg, now)
         self.settle(now)
 
@@ -153,7 +154,7 @@ class Pair:
 
     def read_end(self, leg: Leg, now: float) -> None:
         """End of file."""
-        self.ended(leg, leg.foretold or Ending.FIN, now)
+        self.ended(leg, leg.foretold or _FIN, now)
         self.settle(now)
 
     def read_failed(self, leg: Leg, error: OSError, now: float) -> None:
@@ -194,7 +195,7 @@ class Pair:
                 self.ended(leg, ending_of(error), now)
             return False
         if not data:
-            self.ended(leg, leg.foretold or Ending.FIN, now)
+            self.ended(leg, leg.foretold or _FIN, now)
             return False
         try:
             events = leg.observe(data, now)
@@ -259,18 +260,18 @@ class Pair:
         leg.ending, leg.ended_at, leg.reading = ending, now, False
         closing.first_ending(self, now)
         self.witness.leg_ended(leg.side, ending, now)
-        if ending is Ending.FIN:
-            leg.other.due = leg.other.due or Due.FIN
+        if ending is _FIN:
+            leg.other.due = leg.other.due or FIN_DUE
             return
-        leg.other.due = Due.RST
+        leg.other.due = RST_DUE
         self.close(leg, now)
 
     def _reset_after_fin(self, leg: Leg, now: float) -> None:
         """A peer that had sent FIN resets: what it is sent now has no reader. The FIN stays its ending."""
         leg.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # told here; else the poller repeats it
-        leg.hung_up, leg.writing, leg.foretold = True, False, Ending.RST
+        leg.hung_up, leg.writing, leg.foretold = True, False, _RST
         leg.drop_held(now)
-        leg.other.due = Due.RST
+        leg.other.due = RST_DUE
 
     def close(self, leg: Leg, now: float) -> None:
         """Close a leg's socket, in the way it is set to."""
@@ -335,19 +336,19 @@ class Pair:
 
     def _discharge(self, leg: Leg, now: float) -> None:
         """Pass the other leg's ending on, once the bytes that came before it are out."""
-        if leg.connecting and leg.due is Due.RST:
+        if leg.connecting and leg.due is RST_DUE:
             self.dial = None
             self.close(leg, now)
         if leg.connecting or leg.held is not None or not leg.open:
             return
-        if leg.due is Due.FIN and leg.ending is not None and leg.other.over:
+        if leg.due is FIN_DUE and leg.ending is not None and leg.other.over:
             leg.shut, leg.writing = True, False  # closing both is what follows, and sends the FIN
-        elif not leg.shut and leg.writing and (leg.due is Due.FIN or leg.other.ending is Ending.FIN):
+        elif not leg.shut and leg.writing and (leg.due is FIN_DUE or leg.other.ending is _FIN):
             leg.shut_down()
             self.shut_at = min(self.shut_at, now)
-        elif leg.due is Due.FIN:
+        elif leg.due is FIN_DUE:
             leg.shut = True
-        if leg.due is Due.RST:
+        if leg.due is RST_DUE:
             self._abort(leg, now)
 
     def _tune(self, leg: Leg) -> None:

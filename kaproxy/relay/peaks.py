@@ -8,8 +8,9 @@ It may not know a clock: times come in as arguments. Read next: `poller.py`, whi
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Final
 
-RESOLUTION_S = 0.0005
+RESOLUTION_S: Final = 0.0005
 """Shorter times are not recorded: they are the normal pace of the loop."""
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import trio
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from kaproxy.relay.leg import Leg
     from kaproxy.relay.pair import Pair
 
-BATCH = 256
+BATCH: Final = 256
 """Most sockets served between two looks at the rest of the process."""
-SLICE_S = 0.02
+SLICE_S: Final = 0.02
 """How long sockets are served before the rest of the process gets its turn; timers get theirs when they are due."""
-PAUSE_S = 0.001
+PAUSE_S: Final = 0.001
 """How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
-BUSY_S = 0.001
+BUSY_S: Final = 0.001
 """Sockets are busy while batches come at least this often, on the whole: then the next one is about to come."""
-SPIN_S = 0.00006
+SPIN_S: Final = 0.00006
 """How long busy sockets are asked before the kernel is told to wake us: being woken would take a client as long."""
-_GAP_MOST_S = 0.01
-_GAPS = 8  # over how many batches their distance is smoothed
+_GAP_MOST_S: Final = 0.01
+_GAPS: Final = 8  # over how many batches their distance is smoothed
 _ALONE = (os.cpu_count() or 1) == 1  # then whoever is to answer cannot run while we ask
-HEARTBEAT_S = 0.2
+HEARTBEAT_S: Final = 0.2
 """How often the loop checks how late it is."""
 
 

@@ -12,11 +12,11 @@ import socket
 import struct
 import termios
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_ASKED = 512  # longer than any kernel's struct tcp_info so far (280 bytes in Linux 6.18)
-_LINGER_ZERO = struct.pack("ii", 1, 0)
-_INT = struct.Struct("i")
+_ASKED: Final = 512  # longer than any kernel's struct tcp_info so far (280 bytes in Linux 6.18)
+_LINGER_ZERO: Final = struct.pack("ii", 1, 0)
+_INT: Final = struct.Struct("i")
 _U32 = struct.Struct("=I")
 
 
@@ -57,9 +57,11 @@ class TcpInfo(NamedTuple):
         return self.notsent == 0 and self.unacked_segments == 0 and self.state != TcpState.CLOSE
 
 
-_BYTES = (0, 2, 4)  # offsets of state, retransmits, backoff
-_WORDS = (24, 52, 56, 68, 100, 144, 228)  # u32 offsets, in the order of TcpInfo
-_WHOLE = struct.Struct("=BxBxB19xI24xII8xI28xI40xI80xI")  # the same at once; Linux 5.4 and later return it
+_BYTES: Final = (0, 2, 4)  # offsets of state, retransmits, backoff
+_WORDS: Final = (24, 52, 56, 68, 100, 144, 228)  # u32 offsets, in the order of TcpInfo
+_WHOLE: Final = struct.Struct(
+    "=BxBxB19xI24xII8xI28xI40xI80xI"
+)  # the same at once; Linux 5.4 and later return it
 
 
 def decode(raw: bytes) -> TcpInfo:

@@ -1,7 +1,8 @@
 """The log: structlog set up for speed, the head of every line, and the sink behind it.
 
-A line's fields are handed over as one dict (`record`), not as keyword arguments: 70 of those would be copied
-three times. It may not know what an event means (`recorder.py`) nor how a line is spelled (`formats.py`).
+A line is one dict from its head on, which whoever writes it may fill in place, and no keyword arguments: 70 of
+those would be copied three times. It may not know what an event means (`recorder.py`) nor how a line is spelled
+(`formats.py`).
 Read next: `sink.py`, where the line goes.
 """
 
@@ -12,15 +13,16 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger
+from structlog.typing import EventDict
 
 from kaproxy.telemetry.formats import Format, format_named
 from kaproxy.telemetry.schema import SCHEMA
 from kaproxy.telemetry.sink import Dropped, Sink
 
+Line: TypeAlias = dict[str, Any]
 _NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -41,7 +43,7 @@ class Clock:
 
 
 class LineMaker:
-    """The structlog processor that puts a line together: head first, then the record, then bytes."""
+    """Puts a line together, head first; as a structlog processor, spells the line that is the event."""
 
     def __init__(self, worker: str, spell: Format) -> None:
         self._worker = worker
@@ -49,20 +51,35 @@ class LineMaker:
         self._clock = Clock()
 
     def __call__(self, logger: object, level: str, event_dict: EventDict) -> bytes:
-        return self.line(level, event_dict["event"], event_dict.get("record", {}))
+        return self._spell(event_dict["line"])
 
-    def line(self, level: str, event: str, record: Mapping[str, Any]) -> bytes:
-        """The finished line."""
-        fields: dict[str, Any] = {
+    def head(self, level: str, event: str) -> Line:
+        """A line as far as the log knows it."""
+        return {
             "timestamp": self._clock.stamp(time.time_ns()),
             "level": level,
             "event": event,
             "schema": SCHEMA,
             "worker": self._worker,
         }
+
+    def line(self, level: str, event: str, record: Mapping[str, Any]) -> Line:
+        """The whole line; what the head says is not said otherwise by the record."""
+        head = self.head(level, event)
         if "conn_id" in record:
-            fields["conn_id"] = record["conn_id"]
-        return self._spell({**fields, **record, **fields})
+            head["conn_id"] = record["conn_id"]
+        return {**head, **record, **head}
+
+    def spelled(self, level: str, event: str, record: Mapping[str, Any]) -> bytes:
+        """The finished line, past structlog."""
+        return self._spell(self.line(level, event, record))
+
+
+class _LineLogger(structlog.BoundLoggerBase):
+    """The bound logger: takes a line as it is. What is not severe enough does not come this far."""
+
+    def write(self, level: str, line: Line) -> None:
+        self._proxy_to_logger(level, line=line)
 
 
 class _SinkLogger:
@@ -89,28 +106,33 @@ class Log:
         self.sink = Sink(path, buffer, self._dropped_line, self._failed_reopen_line, lock)
         color = self.sink.is_terminal and not os.environ.get("NO_COLOR")
         self._maker = LineMaker(worker, format_named(form, color))
+        self._logger: _LineLogger = structlog.wrap_logger(
+            _SinkLogger(self.sink), processors=[self._maker], wrapper_class=_LineLogger, context_class=dict
+        ).bind()
         self.set_level(level)
 
     def set_level(self, level: str) -> None:
         """Write only lines at least this severe from now on."""
-        self._logger = cast(
-            "FilteringBoundLogger",
-            structlog.wrap_logger(
-                _SinkLogger(self.sink),
-                processors=[self._maker],
-                wrapper_class=structlog.make_filtering_bound_logger(_NUMBERS[level]),
-                cache_logger_on_first_use=True,
-            ).bind(),
-        )
         self.level = level
+        self._least = _NUMBERS[level]
 
     def wants(self, level: str) -> bool:
         """Whether a line of this level would be written, to spare the making of its record."""
-        return _NUMBERS[level] >= _NUMBERS[self.level]
+        return _NUMBERS[level] >= self._least
+
+    def head(self, level: str, event: str) -> Line:
+        """The head of a line, to be filled (`conn_id` first, no field of the head again) and given to `write_line`."""
+        return self._maker.head(level, event)
+
+    def write_line(self, level: str, line: Line) -> None:
+        """Write a line that was begun with `head`, where its level is wanted."""
+        if _NUMBERS[level] >= self._least:
+            self._logger.write(level, line)
 
     def write(self, level: str, event: str, record: Mapping[str, Any]) -> None:
         """Write one line: its level, its event, its fields in order (`conn_id` goes to the head)."""
-        self._logger.log(_NUMBERS[level], event, record=record)
+        if self.wants(level):
+            self._logger.write(level, self._maker.line(level, event, record))
 
     def reopen(self) -> None:
         """Open the log file anew, for log rotation; nothing happens on standard output."""
@@ -121,8 +143,8 @@ class Log:
         return self.sink.close(deadline_s)
 
     def _dropped_line(self, dropped: Dropped) -> bytes:
-        return self._maker.line("warning", "log.dropped", asdict(dropped))
+        return self._maker.spelled("warning", "log.dropped", asdict(dropped))
 
     def _failed_reopen_line(self, error: OSError) -> bytes:
         record = {"file": self.sink.path, "error": error.strerror or str(error)}
-        return self._maker.line("error", "log.reopen_failed", record)
+        return self._maker.spelled("error", "log.reopen_failed", record)

@@ -14,10 +14,12 @@ from typing import Any, TypeAlias
 
 from kaproxy.connection.events import Accepted, Closed, Established, Event, LookSooner, ObserverFailed
 from kaproxy.connection.evidence import Evidence
+from kaproxy.connection.facts import Origin
 from kaproxy.diagnosis import Verdict, diagnose
 from kaproxy.diagnosis.record import put_relay, to_record
-from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, WHO, Group, put
+from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, USUAL, WHO
 from kaproxy.diagnosis.verdict import CLEAN_CAUSES, Cause, Confidence, Owner
+from kaproxy.diagnosis.writers import put
 from kaproxy.telemetry.log import Log
 from kaproxy.telemetry.warnings import WARNINGS
 
@@ -40,10 +42,11 @@ class Recorder:
         self.accepted = 0
         self.verdicts: Counter[tuple[str, str, str]] = Counter()  # cause, root ("": none), owner
         self.warnings: Counter[str] = Counter()  # by event
-        self._lines: dict[type, Callable[[Any], tuple[str, str, Record]]] = {
-            Established: _established,
-            ObserverFailed: _observer_failed,
-            **WARNINGS,
+        self._takers: dict[type, Callable[[Any], None]] = {
+            Closed: self._closed,
+            Accepted: self._accepted,
+            Established: self._established,
+            LookSooner: _nothing,
         }
 
     @property
@@ -56,44 +59,73 @@ class Recorder:
 
     def record(self, event: Event) -> None:
         """Write the event's line. Never raises, never blocks."""
-        if isinstance(event, Closed):
-            self._closed(event.evidence)
-        elif isinstance(event, Accepted):
-            self.accepted += 1
-            if self._log.wants("debug"):
-                self._write("debug", "connection.accepted", _accepted(event))
-        elif not isinstance(event, LookSooner):
-            try:
-                level, name, record = self._lines[type(event)](event)
-            except Exception as error:  # a line that cannot be made is told, not raised
-                level, name, record = "error", "observer.failed", {"error": _words(error)}
-            if level == "warning":
-                self.warnings[name] += 1
-            self._write(level, name, _known(record))
+        self._takers.get(type(event), self._told)(event)
 
-    def _closed(self, evidence: Evidence) -> None:
+    def _accepted(self, event: Accepted) -> None:
+        self.accepted += 1
+        if self._log.wants("debug"):
+            self._write("debug", "connection.accepted", _accepted(event.origin))
+
+    def _established(self, event: Established) -> None:
+        if not self._log.wants("info"):
+            return
+        try:
+            line = self._log.head("info", "connection.established")
+            _put_established(line, event)
+        except Exception as error:
+            self._not_told(error)
+        else:
+            self._write_line("info", line)
+
+    def _told(self, event: Event) -> None:
+        try:
+            level, name, record = _LINES[type(event)](event)
+        except Exception as error:  # a line that cannot be made is told, not raised
+            self._not_told(error)
+            return
+        if level == "warning":
+            self.warnings[name] += 1
+        self._write(level, name, _known(record))
+
+    def _not_told(self, error: Exception) -> None:
+        self._write("error", "observer.failed", {"error": _words(error)})
+
+    def _closed(self, event: Closed) -> None:
+        evidence = event.evidence
         try:
             verdict = diagnose(evidence)
-            record = to_record(evidence, verdict)
-            counted = (str(verdict.cause), verdict.root or "", str(verdict.owner))
-            level = level_of(verdict.cause)
+            level = _LEVELS[verdict.cause]
+            line = self._log.head(level, "connection.closed")
+            if self._log.wants(level):
+                to_record(evidence, verdict, line)
+            counted = (verdict.cause._value_, verdict.root or "", verdict.owner._value_)
             if self._on_verdict is not None:
                 with suppress(Exception):  # what is learned from a verdict must not cost its line
                     self._on_verdict(evidence, verdict)
         except Exception as error:
-            record = closing_record_despite(evidence, error)
-            counted, level = (str(Cause.UNKNOWN), "", str(Owner.PROXY)), "error"
+            self._closed_despite(evidence, error)
+            return
         self.verdicts[counted] += 1
-        self._write(level, "connection.closed", record)
+        self._write_line(level, line)
+
+    def _closed_despite(self, evidence: Evidence, error: Exception) -> None:
+        self.verdicts[str(Cause.UNKNOWN), "", str(Owner.PROXY)] += 1
+        self._write("error", "connection.closed", closing_record_despite(evidence, error))
 
     def _write(self, level: str, event: str, record: Record) -> None:
+        self._write_line(level, {**self._log.head(level, event), **record})
+
+    def _write_line(self, level: str, line: Record) -> None:
         """Write, or where even that fails, a line with the fault and whose connection it was."""
         try:
-            self._log.write(level, event, record)
+            self._log.write_line(level, line)
         except Exception as error:
-            self._log.write(
-                "error", event, {"conn_id": str(record.get("conn_id")), **_verdict_despite(error)}
-            )
+            whose = {"conn_id": str(line.get("conn_id"))}
+            self._log.write("error", line["event"], {**whose, **_verdict_despite(error)})
+
+
+def _nothing(_: LookSooner) -> None:
+    """Nothing to tell."""
 
 
 def closing_record_despite(evidence: Evidence, error: Exception) -> Record:
@@ -143,14 +175,13 @@ def _facts_one_by_one(evidence: Evidence) -> Record:
     ):
         for field in group:
             with suppress(Exception):
-                put(record, source, Group((field,)))
+                put(record, source, (field,), USUAL)
     with suppress(Exception):
         put_relay(record, evidence.relay)
     return record
 
 
-def _accepted(event: Accepted) -> Record:
-    origin = event.origin
+def _accepted(origin: Origin) -> Record:
     return {
         "conn_id": origin.conn_id,
         "listener": origin.listener,
@@ -161,22 +192,25 @@ def _accepted(event: Accepted) -> Record:
     }
 
 
-def _established(event: Established) -> tuple[str, str, Record]:
-    record = _accepted(Accepted(event.origin))
-    del record["transport"]
-    record |= {
-        "client_id": event.client_id,
-        "protocol_version": event.protocol_version,
-        "keep_alive": event.keep_alive,
-        "effective_keep_alive": event.effective_keep_alive,
-        "limit_low_s": event.limit_low_s,
-        "limit_high_s": event.limit_high_s,
-        "clean_start": event.clean_start,
-        "session_present": event.session_present,
-        "will_present": event.will_present,
-        "connack_s": round(event.connack_s, 6),
-    }
-    return "info", "connection.established", record
+def _put_established(line: Record, event: Established) -> None:
+    origin = event.origin
+    line["conn_id"] = origin.conn_id
+    line["listener"] = origin.listener
+    line["client_addr"] = origin.client_addr
+    line["client_port"] = origin.client_port
+    line["broker_addr"] = origin.broker_addr
+    line["client_id"] = event.client_id
+    line["protocol_version"] = event.protocol_version
+    line["keep_alive"] = event.keep_alive
+    line["effective_keep_alive"] = event.effective_keep_alive
+    if event.limit_low_s is not None:
+        line["limit_low_s"] = event.limit_low_s
+    if event.limit_high_s is not None:
+        line["limit_high_s"] = event.limit_high_s
+    line["clean_start"] = event.clean_start
+    line["session_present"] = event.session_present
+    line["will_present"] = event.will_present
+    line["connack_s"] = round(event.connack_s, 6)
 
 
 def _observer_failed(event: ObserverFailed) -> tuple[str, str, Record]:
@@ -191,3 +225,8 @@ def _observer_failed(event: ObserverFailed) -> tuple[str, str, Record]:
 def _known(record: Record) -> Record:
     """The record without what is not known, as in the closing line."""
     return {name: value for name, value in record.items() if value is not None}
+
+
+_LEVELS = {cause: level_of(cause) for cause in Cause}
+#: How an event that is neither frequent nor counted becomes its line.
+_LINES: dict[type, Callable[[Any], tuple[str, str, Record]]] = {ObserverFailed: _observer_failed, **WARNINGS}

@@ -84,8 +84,8 @@ class Sink:
         self._lost = 0  # bytes that could not be written at the end
         self._closing = False
         self._given_up = False
-        self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._run, name="log writer", daemon=True)
+        self._writer.start()
 
     def write(self, line: bytes) -> None:
         """Queue a line, or drop and count it where the queue is full. Never blocks, never raises."""
@@ -116,7 +116,7 @@ class Sink:
         """Write what is queued, for at most `deadline_s` seconds; the number of bytes that had to be left."""
         self._closing = True
         self._queue.put(_STOP)
-        self._thread.join(deadline_s)
+        self._writer.join(deadline_s)
         self._given_up = True
         return self.pending + self._lost
 

@@ -12,7 +12,7 @@ from kaproxy.connection import Policy
 from kaproxy.connection.direction import NEVER
 from kaproxy.connection.facts import Side
 from kaproxy.connection.keepalive import Counts, Window
-from kaproxy.mqtt.decoder import LONGEST_SHORT, Decoder
+from kaproxy.mqtt.decoder import Decoder
 from tests import builders
 from tests.playbook import Play
 
@@ -22,6 +22,9 @@ SMALL = [
     builders.publish("t", b"x" * 122),  # the longest with one byte of Remaining Length, and the next
     builders.publish("t", b"x" * 123),
     builders.publish("t", b"x" * 124),
+    builders.publish("t", b"x" * 300),
+    builders.publish("t" * 260, b""),
+    builders.publish("t", b"y" * 200, qos=1, packet_id=9),
     builders.publish("t", b"y", qos=1, packet_id=7),
     builders.publish("t", b"y", qos=1, packet_id=300),
     builders.publish("t", b"z", qos=2, packet_id=8),
@@ -39,6 +42,10 @@ ODD = [
     b"\x40\2\0\0",
     b"\x40\3\0\7\0",
     b"\xc0\1\0",
+    b"\x30\x80\1\0\x7f" + bytes(126),  # the topic is longer than the packet
+    b"\x30\x80\1\1\0" + bytes(126),
+    b"\x30\x82\0\0\0",  # Remaining Length written with more bytes than it needs
+    b"\x32\x80\1\0\1t\0\0" + bytes(123),  # packet identifier 0
     b"\x30\0",
     b"\x30",
     b"",
@@ -67,6 +74,7 @@ def test_evidence_and_events_are_those_of_looking_at_everything(
             for play in (glancing, looking):
                 play.at(play.now + pause)
                 if play is looking:
+                    play.tracker.up.glanced = play.tracker.down.glanced = 0
                     play.tracker.up.again = play.tracker.down.again = NEVER
                 play.client(chunk) if side is Side.CLIENT else play.broker(chunk)
     for play in (glancing, looking):
@@ -93,6 +101,7 @@ def test_the_same_small_packet_again_is_counted_at_a_glance(side: Side, packet: 
     say(packet)
     direction = play.tracker.up if side is Side.CLIENT else play.tracker.down
     assert direction.again == packet[0]
+    assert direction.glanced >> (packet[0] >> 4) & 1
     say(packet)
     assert (direction.packets, direction.last) == (3, packet[0])
 
@@ -104,7 +113,7 @@ def test_a_lone_packet_is_what_feeding_it_gives(
     one, other = (_begun(from_client) for _ in range(2))
     for before in ("", "cut"):
         data = packet[:cut] if before == "cut" else packet + more
-        if not 2 <= len(data) <= LONGEST_SHORT:
+        if len(data) < 2:
             continue
         packet_id = one.lone(data, len(data))
         if packet_id < 0:
@@ -125,7 +134,7 @@ def test_the_offset_of_what_cannot_be_read_is_that_of_its_packet(
     edges = sorted({0, len(stream) + 3, *(cut % (len(stream) + 3) for cut in cuts)})
     for start, end in itertools.pairwise(edges):
         data = (stream + bad)[start:end]
-        if not (2 <= len(data) <= LONGEST_SHORT and one.lone(data, len(data)) >= 0):
+        if not (len(data) >= 2 and one.lone(data, len(data)) >= 0):
             one.feed(data)
     assert one.malformed is not None
     assert one.malformed.offset == begun + len(stream)

@@ -58,21 +58,27 @@ class _Page:
     def wants(self, level: str) -> bool:
         return level != "debug"
 
-    def write(self, level: str, event: str, record: Mapping[str, Any]) -> None:
-        fields: dict[str, Any] = {
+    def head(self, level: str, event: str) -> dict[str, Any]:
+        return {
             "timestamp": self._clock.stamp(int(self.at * 1e9)),
             "level": level,
             "event": event,
             "schema": SCHEMA,
             "worker": self.worker,
         }
+
+    def write(self, level: str, event: str, record: Mapping[str, Any]) -> None:
+        head = self.head(level, event)
         if "conn_id" in record:
-            fields["conn_id"] = record["conn_id"]
-        self.level, self.record = level, record
-        self.events[event] += 1
-        if event == "connection.closed":
-            self.causes[str(record["cause"])] += 1
-        self.line = json_line({**fields, **record})
+            head["conn_id"] = record["conn_id"]
+        self.write_line(level, {**head, **record, **head})
+
+    def write_line(self, level: str, line: dict[str, Any]) -> None:
+        self.level, self.record = level, line
+        self.events[line["event"]] += 1
+        if line["event"] == "connection.closed":
+            self.causes[str(line["cause"])] += 1
+        self.line = json_line(line)
 
 
 class Scribe:

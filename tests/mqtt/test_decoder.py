@@ -216,3 +216,25 @@ def test_a_chunk_with_nothing_complete_gives_an_empty_tuple() -> None:
     assert one.feed(b"\x30") == ()
     assert one.feed(b"\x7f") == ()
     assert one.feed(bytes(100)) == ()
+
+
+@pytest.mark.parametrize("version", [0, 3, 4, 5])
+@pytest.mark.parametrize("from_client", [True, False])
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize(
+    "packet", [b"\xe0\0", b"\x20\2\0\0", b"\x20\2\1\0", b"\x20\2\0\5", b"\x10\0", b"\xc0\0"]
+)
+def test_what_is_known_at_a_glance_is_what_reading_it_byte_by_byte_gives(
+    version: int, from_client: bool, begun: bool, packet: bytes
+) -> None:
+    whole, bitten = (Decoder(from_client) for _ in range(2))
+    for one in (whole, bitten):
+        one.version = 0 if from_client else version
+        if begun:
+            one.feed(
+                builders.connect(version=version or 4)
+                if from_client
+                else builders.connack(version=version or 4)
+            )
+    assert seen(whole, fed(whole, [packet])) == seen(bitten, fed(bitten, bytewise(packet)))
+    assert whole.bytes == bitten.bytes

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kaproxy.connection.events import Accepted, Closed, ObserverFailed
+from kaproxy.connection.events import LOOK_SOONER, Accepted, Closed, ObserverFailed
 from kaproxy.connection.evidence import Evidence, Sighting
 from kaproxy.connection.facts import Origin, Phase, ProxyAction
 from kaproxy.diagnosis import Cause
@@ -19,7 +19,7 @@ from kaproxy.diagnosis.record import from_record
 from kaproxy.telemetry import recorder as module
 from kaproxy.telemetry.log import Log
 from kaproxy.telemetry.recorder import Recorder, level_of
-from tests.telemetry.life import EVENTS, EVIDENCE, FULL, LATE, ORIGIN
+from tests.telemetry.life import ESTABLISHED, EVENTS, EVIDENCE, FULL, LATE, ORIGIN
 
 Record = Callable[..., list[dict[str, Any]]]
 
@@ -166,6 +166,39 @@ def test_accepted_costs_no_line_unless_debug_is_on(tmp_path: Path) -> None:
     log.close()
     assert (tmp_path / "log").read_text().count("connection.accepted") == 1
     assert recorder.accepted == 2
+
+
+def test_a_line_that_is_not_wanted_is_not_made_and_its_verdict_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(path=str(tmp_path / "log"), level="warning")
+    recorder = Recorder(log)
+    monkeypatch.setattr(module, "to_record", broken(AssertionError("made for nothing")))
+    clean = replace(EVIDENCE, closed_by="client", close_how="disconnect", first_disconnect="client")
+    for event in (ESTABLISHED, Closed(clean), LOOK_SOONER):
+        recorder.record(event)
+    log.close()
+    assert (tmp_path / "log").read_text() == ""
+    assert recorder.causes == {"client_disconnect": 1}
+
+
+def test_an_opening_that_cannot_be_told_is_told_as_a_fault(record: Record) -> None:
+    (line,) = record(replace(ESTABLISHED, connack_s=None))
+    assert (line["event"], line["level"]) == ("observer.failed", "error")
+    assert "TypeError" in line["error"]
+
+
+def test_the_head_of_a_line_is_the_logs_own(tmp_path: Path) -> None:
+    log = Log(path=str(tmp_path / "log"), worker="w7")
+    log.write("info", "proxy.started", {"level": "silly", "worker": "x", "conn_id": "c-1", "more": 1})
+    line = log.head("info", "proxy.started")
+    log.write_line("info", line | {"conn_id": "c-1", "more": 1})
+    log.write_line("debug", line)
+    log.close()
+    one, other = (json.loads(text) for text in (tmp_path / "log").read_text().splitlines())
+    assert list(one) == ["timestamp", "level", "event", "schema", "worker", "conn_id", "more"]
+    assert (one["level"], one["worker"]) == ("info", "w7")
+    assert {**other, "timestamp": one["timestamp"]} == one
 
 
 def test_a_time_stamp_is_utc_with_microseconds(record: Record) -> None:

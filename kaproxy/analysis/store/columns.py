@@ -19,7 +19,7 @@ from typing import Any
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.diagnosis import shapes
-from kaproxy.diagnosis.kinds import FLAG, FRAMES, MILLIS, SECONDS, TEXTS, TIME, WHOLE
+from kaproxy.diagnosis.kinds import FLAG, FRAMES, MILLIS, SECONDS, TEXTS, TIME, WHOLE, Fields
 from kaproxy.diagnosis.kinds import Kind as Value
 from kaproxy.diagnosis.record import SILENCES
 from kaproxy.diagnosis.verdict import CLEAN_CAUSES, Verdict
@@ -111,7 +111,7 @@ def _nested(name: str, part: type) -> Iterator[Column]:
         yield Column(f"{name}_{each.name}", holds, (name, each.name), _usual(each.name))
 
 
-def _evidence(group: shapes.Group) -> Iterator[Column]:
+def _evidence(group: Fields) -> Iterator[Column]:
     hints = {name: _bare(hint) for name, hint in typing.get_type_hints(Evidence).items()}
     for name, value in group:
         part = hints.get(name, object)

@@ -15,6 +15,7 @@ PROBE_S = 2.0
 #: A broker that closes on bytes it cannot read does so within this time (s) of the last of them.
 AT_ONCE_S = 1.0
 _WAIT_TOLERANCE_S = 0.5
+_TLS = Phase.TLS
 _VAGUE = frozenset({"zeros", "other"})
 
 
@@ -39,7 +40,7 @@ def not_mqtt(evidence: Evidence) -> Finding | None:
 def tls_failed(evidence: Evidence) -> Finding | None:
     """A TLS alert, or an ending in the handshake."""
     told = evidence.close_how == "tls_alert"
-    if evidence.closed_by == "proxy" or not (told or evidence.phase is Phase.TLS):
+    if evidence.closed_by == "proxy" or not (told or evidence.phase is _TLS):
         return None
     return Finding(
         Cause.TLS_FAILED,

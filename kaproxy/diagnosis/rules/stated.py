@@ -133,10 +133,14 @@ def client_disconnect(evidence: Evidence) -> Finding | None:
     return _left_in_order(evidence)
 
 
+_IN_ORDER = Finding(Cause.CLIENT_DISCONNECT, ("It left in order.",), Confidence.SETTLED)
+
+
 def _left_in_order(evidence: Evidence) -> Finding:
-    wait, keep_alive = evidence.ping_wait_s, keep_alive_of(evidence)
+    wait = evidence.ping_wait_s
     if not evidence.pings_open or wait is None:
-        return Finding(Cause.CLIENT_DISCONNECT, ("It left in order.",), Confidence.SETTLED)
+        return _IN_ORDER
+    keep_alive = keep_alive_of(evidence)
     if keep_alive and wait >= keep_alive:
         return Finding(
             Cause.CLIENT_DISCONNECT,

@@ -23,7 +23,8 @@ from tests.strategies import Sample
 
 ROOT = Path(__file__).parents[3]
 MODULES = Path(os.environ.get("KAPROXY_NODE_MODULES", ROOT / ".peers" / "node" / "node_modules"))
-PLAIN = st.text("abcdefghijklmnopqrstuvwxyzäß€😀", min_size=1, max_size=9)  # it loses empty user properties
+# it loses empty user properties, and chokes on one called as a field of its own tables is
+PLAIN = st.text("abcdefghijklmnopqrstuvwxyzäß€😀", min_size=1, max_size=9).filter(lambda text: text != "size")
 
 
 class Oracle:
