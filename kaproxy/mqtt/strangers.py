@@ -16,7 +16,17 @@ MQTT: Final = "mqtt"  # goes on as control packets
 UNDECIDED: Final = ""
 
 Mark = tuple[int | None, ...]  # None: any byte
-_VERBS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH")
+_VERBS: Final[tuple[bytes, ...]] = (
+    b"GET",
+    b"HEAD",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"CONNECT",
+    b"OPTIONS",
+    b"TRACE",
+    b"PATCH",
+)
 
 _TABLE: Final[tuple[tuple[str, Mark], ...]] = (
     ("proxy_header", tuple(b"PROXY ")),

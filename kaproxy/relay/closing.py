@@ -21,7 +21,7 @@ from kaproxy.relay.witness import unseen
 if TYPE_CHECKING:
     from kaproxy.relay.pair import Pair
 
-LOOKS_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0)
+LOOKS_S: Final[tuple[float, ...]] = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0)
 """When to look, after a FIN was forwarded, whether it was acknowledged."""
 PARTING_S: Final = 1.0
 """How long peers have to answer the proxy's own FIN before their sockets are closed."""

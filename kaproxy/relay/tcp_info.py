@@ -57,8 +57,8 @@ class TcpInfo(NamedTuple):
         return self.notsent == 0 and self.unacked_segments == 0 and self.state != TcpState.CLOSE
 
 
-_BYTES: Final = (0, 2, 4)  # offsets of state, retransmits, backoff
-_WORDS: Final = (24, 52, 56, 68, 100, 144, 228)  # u32 offsets, in the order of TcpInfo
+_BYTES: Final[tuple[int, ...]] = (0, 2, 4)  # offsets of state, retransmits, backoff
+_WORDS: Final[tuple[int, ...]] = (24, 52, 56, 68, 100, 144, 228)  # u32 offsets, in the order of TcpInfo
 _WHOLE: Final = struct.Struct(
     "=BxBxB19xI24xII8xI28xI40xI80xI"
 )  # the same at once; Linux 5.4 and later return it
