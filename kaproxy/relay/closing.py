@@ -60,16 +60,26 @@ def conclude(pair: Pair, now: float) -> bool:
     client, broker = pair.client, pair.broker
     if pair.first_at is None:
         return False
+    over = client.over and broker.over
     if not pair.witness.closed:
         ended = _has_ended(client) and _has_ended(broker)
         known = ended and pair.named_by == math.inf and now >= pair.witness.judge_at(now)
+        if known and over and not pair.gone:
+            _let_go(pair, now)
+            return pair.poller.judge_soon(pair, now)
         if known or now >= _line_at(pair):
             write_line(pair, now)
-    if client.over and broker.over:
+    if over:
         _let_go(pair, now)
     if pair.witness.closed and (pair.gone or now >= pair.moved_at + pair.patience_s):
         _release(pair, now)
     return pair.released
+
+
+def judge(pair: Pair, now: float) -> None:
+    """The line of a connection whose sockets are gone, and with it the last of the connection."""
+    write_line(pair, now)
+    _release(pair, now)
 
 
 def write_line(pair: Pair, now: float) -> None:

@@ -130,6 +130,10 @@ class Pair:
             closing.look_again(self, now)
         self.settle(now)
 
+    def judge(self, now: float) -> None:
+        """All is over and known: the line."""
+        closing.judge(self, now)
+
     def told(self, events: Sequence[Event], now: float) -> None:
         """The tracker has something to tell, so that its next deadline may have changed too."""
         self.witness.emit(events)

@@ -39,5 +39,7 @@ class Peaks:
         if not self._ended or self._ended[-1] < opened:
             return 0.0
         at = bisect_left(self._ended, opened)
-        overlapping = zip(self._spans[at : at + 2], self._ended[at : at + 2], strict=True)
-        return max((min(span, ended - opened) for span, ended in overlapping), default=0.0)
+        longest = min(self._spans[at], self._ended[at] - opened)
+        if at + 1 < len(self._spans):  # the one after it is shorter, but may lie whole in this time
+            longest = max(longest, min(self._spans[at + 1], self._ended[at + 1] - opened))
+        return longest

@@ -22,7 +22,7 @@ from kaproxy.connection.events import Event
 from kaproxy.relay import poller as poller_module
 from kaproxy.relay.pair import Pair
 from kaproxy.relay.poller import PAUSE_S, Poller, Timing
-from tests.relay.rig import RecordingTracker, read_exactly, relaying, send_all, turns_in, until
+from tests.relay.rig import RecordingTracker, read_exactly, relaying, reset, send_all, turns_in, until
 
 TIMING = Timing(dial_timeout_s=10.0, linger_s=60.0, post_mortem_s=3.0)
 
@@ -243,3 +243,28 @@ def test_where_there_is_but_one_core_nobody_is_kept_from_it(monkeypatch: pytest.
     serve_often(poller)
     assert poller._next(time.monotonic() + 5.0) == []
     assert asked.timeouts == [PAUSE_S]
+
+
+async def test_what_the_kernel_says_of_a_closed_socket_is_not_taken_for_the_next_one_with_its_number() -> (
+    None
+):
+    async with relaying() as rig:
+        client, broker = await rig.pair()
+        await until(lambda: rig.living()[0].client.through)
+        numbers = {leg.fd for leg in (rig.living()[0].client, rig.living()[0].broker)}
+        # one batch, in this order: a connection that ends, a newcomer, and the rest of what ended
+        reset(broker)
+        with socket.create_connection(rig.relay.bound) as newcomer:
+            reset(client)
+            spare = os.open(
+                os.devnull, os.O_RDONLY
+            )  # in the place of the client's own, which would be taken instead
+            upstream = await rig.accept()
+            await until(lambda: len(rig.closed) == 1 and rig.living()[0].client.through)
+            (pair,) = rig.living()
+            assert {pair.client.fd, pair.broker.fd} == numbers
+            assert not pair.client.hung_up
+            assert not pair.broker.hung_up
+            newcomer.sendall(b"hi")
+            assert await read_exactly(upstream, 2) == b"hi"
+            os.close(spare)
