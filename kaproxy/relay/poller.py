@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = 256
 """Most sockets served between two looks at the rest of the process."""
-SLICE_S: Final = 0.02
+SLICE_S: Final = 0.05
 """How long sockets are served before the rest of the process gets its turn; timers get theirs when they are due."""
 PAUSE_S: Final = 0.001
 """How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
@@ -159,14 +159,14 @@ class Poller:
     def _serve(self) -> bool:
         """Serve batches until the sockets pause (False) or others are due (True).
 
-        Going back to trio costs more than serving a chunk, and the answer to what was just sent on is
-        often a fraction of a millisecond away: so it is waited for here, that long and no longer.
+        Going back to trio costs as much as serving ten chunks, and the answer to what was just sent on is
+        often a fraction of a millisecond away: so it is waited for here.
         """
         stop = min(monotonic() + SLICE_S, self._beat_due, self._heap[0][0] if self._heap else math.inf)
         while ready := self._next(stop):
             if self._turn(ready) >= stop:
                 return True
-        return False
+        return self._gap <= BUSY_S and monotonic() < self._served_at + _GAP_MOST_S
 
     def _next(self, stop: float) -> list[tuple[int, int]]:
         """The next batch; none where the sockets pause. Busy ones are asked first, then waited for until `stop`."""
