@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BATCH: Final = 256
 """Most sockets served between two looks at the rest of the process."""
-SLICE_S: Final = 0.05
+SLICE_S: Final = 0.02
 """How long sockets are served before the rest of the process gets its turn; timers get theirs when they are due."""
 PAUSE_S: Final = 0.001
 """How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
@@ -78,6 +78,7 @@ class Poller:
         self.quiet = trio.Event()  # set whenever the last pair is released
         self._over: list[Sleeper] = []  # pairs whose line is to be written at the end of the batch
         self._serving = False
+        self._stop = 0.0  # when others are to have their turn
         self._gap = _GAP_MOST_S  # between batches, smoothed (s)
         self._served_at = 0.0
         self._lags = Peaks()
@@ -160,22 +161,28 @@ class Poller:
         """Serve batches until the sockets pause (False) or others are due (True).
 
         Going back to trio costs as much as serving ten chunks, and the answer to what was just sent on is
-        often a fraction of a millisecond away: so it is waited for here.
+        often a fraction of a millisecond away: so it is waited for here. Other tasks' deadlines are kept.
         """
-        stop = min(monotonic() + SLICE_S, self._beat_due, self._heap[0][0] if self._heap else math.inf)
-        while ready := self._next(stop):
-            if self._turn(ready) >= stop:
+        others = trio.lowlevel.current_statistics()
+        slice_s = 0.0 if others.tasks_runnable else min(SLICE_S, others.seconds_to_next_deadline)
+        self._stop = monotonic() + slice_s
+        while ready := self._next():
+            if self._turn(ready) >= self._stop:
                 return True
         return self._gap <= BUSY_S and monotonic() < self._served_at + _GAP_MOST_S
 
-    def _next(self, stop: float) -> list[tuple[int, int]]:
-        """The next batch; none where the sockets pause. Busy ones are asked first, then waited for until `stop`."""
+    def give_way(self) -> None:
+        """Another task has something to do: it gets its turn once the batch is served."""
+        self._stop = 0.0
+
+    def _next(self) -> list[tuple[int, int]]:
+        """The next batch; none where the sockets pause. Busy ones are asked first, then waited for."""
         if self._gap > BUSY_S or _ALONE:
             return self._epoll.poll(PAUSE_S, BATCH)
         until = monotonic() + SPIN_S
         while not (ready := self._epoll.poll(0, BATCH)):
             if (now := monotonic()) > until:
-                return self._epoll.poll(max(0.0, stop - now), BATCH)
+                return self._epoll.poll(max(0.0, self._stop - now), BATCH)
         return ready
 
     def _turn(self, ready: list[tuple[int, int]]) -> float:
@@ -252,6 +259,7 @@ class Poller:
         pair.alarm = when
         heapq.heappush(self._heap, (when, next(self._order), pair))
         if self._heap[0][2] is pair:
+            self._stop = min(self._stop, when)
             self._nap.cancel()
 
     def wake_due(self, now: float) -> float:

@@ -85,6 +85,11 @@ class Relay:
         """How late the loop was at most since then (monotonic s), in seconds."""
         return self._poller.lag_since(since, time.monotonic()) if self._poller else 0.0
 
+    def give_way(self) -> None:
+        """A task beside the relay has something to do, and should not wait for busy sockets."""
+        if self._poller is not None:
+            self._poller.give_way()
+
     def accept_also(self, listeners: Sequence[socket.socket]) -> None:
         """Accept from another worker's sockets too, until `accept_no_more`: nobody else does at present."""
         if self._accepting is not None and not self._draining.is_set():

@@ -157,7 +157,9 @@ class Worker:
     # -- news ------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        self._news.set()
+        if not self._news.is_set():
+            self._news.set()
+            self._proxy.relay.give_way()
 
     async def _tell_news(self) -> None:
         while True:
