@@ -1,7 +1,7 @@
 """The worker's loop: one epoll for all sockets under one trio task, one heap for all deadlines.
 
-No connection has a task. The clock is read once per batch, deadlines are set lazily: a pair that needs
-to be woken later than it is set to be is woken at the old time, looks, and is set again, so that nothing
+No connection has a task. Connections are told the time of their batch, deadlines are set lazily: a pair that
+needs to be woken later than it is set to be is woken at the old time, looks, and is set again, so that nothing
 is done about time per packet. It measures itself: how late the loop was, how long batches took.
 It may not know what a pair does with what it is handed. Read next: `pair.py`.
 """
@@ -207,9 +207,8 @@ class Poller:
                     leg.pair.stir(leg, mask, now)
             except Exception as fault:
                 self._end_faulty(leg, fault, now)
-        for fd in (
-            calling
-        ):  # last: or a newcomer's socket would be told what was meant for one closed in this batch
+        # last, or a newcomer's socket would be told what was meant for one that this batch has closed
+        for fd in calling:
             if (on_call := self._calls.get(fd)) is not None:
                 on_call()
         self._serving = False

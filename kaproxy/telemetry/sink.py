@@ -20,7 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-_BATCH = 1 << 16
+#: Most bytes written together: enough that gathering and waiting for the interpreter between two writes does not
+#: let the queue fill up where thousands of connections end at once.
+_BATCH = 1 << 20
 _RETRY_S = 0.5
 #: Lines that come this shortly (s) after one another are written together: waking this thread for each would cost
 #: the relay more than the line.

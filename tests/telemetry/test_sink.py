@@ -224,3 +224,16 @@ def test_standard_output_that_is_blocking_stays_blocking(pipe: tuple[int, int]) 
         os.close(writer)
         assert len(drained(reader)) == 500_000
     assert child.returncode == 0
+
+
+def test_lines_of_thousands_of_connections_that_end_at_once_all_get_through_a_busy_interpreter(
+    tmp_path: Path,
+) -> None:
+    line = b"x" * 1999 + b"\n"
+    sink = sink_for(tmp_path / "log", limit=8 << 20)
+    for _ in range(9000):
+        sum(range(5000))  # what making a line takes, without letting the writer in
+        sink.write(line)
+    sink.close(10.0)
+    assert sink.dropped_lines == 0
+    assert (tmp_path / "log").stat().st_size == 9000 * len(line)
