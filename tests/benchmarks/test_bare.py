@@ -134,7 +134,7 @@ def test_a_reset_after_fin_is_handed_on_too(ports: tuple[int, int]) -> None:
 
 
 def test_a_broker_that_refuses_resets_the_client_and_the_next_one_is_served(ports: tuple[int, int]) -> None:
-    with dialed(ports[0]) as client, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), dialed(ports[0]) as client:  # perhaps before dialing has returned
         client.recv(100)
     with connected(ports) as (client, broker):
         client.sendall(b"there")
