@@ -134,7 +134,8 @@ def test_a_reset_after_fin_is_handed_on_too(ports: tuple[int, int]) -> None:
 
 
 def test_a_broker_that_refuses_resets_the_client_and_the_next_one_is_served(ports: tuple[int, int]) -> None:
-    with pytest.raises(ConnectionResetError), dialed(ports[0]) as client:  # perhaps before dialing has returned
+    # perhaps before dialing has returned
+    with pytest.raises(ConnectionResetError), dialed(ports[0]) as client:
         client.recv(100)
     with connected(ports) as (client, broker):
         client.sendall(b"there")
