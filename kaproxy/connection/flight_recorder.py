@@ -16,10 +16,10 @@ from kaproxy.connection.evidence import Frame
 # An entry's 53 bits, which a float holds exactly: first byte 8, direction 1, size 28, packet identifier 16. Of a run,
 # which has no packet identifier, its count beyond the first is there, and the entry is negative.
 FROM_CLIENT: Final = 1 << 8
-SIZE: Final = 512.0
-PACKET_ID: Final = 137438953472.0
 _SIZE_BIT: Final = 9
 _PACKET_ID_BIT: Final = 37
+SIZE: Final = 512.0  # 2 to the power of that bit, as the number that a compiler can see
+PACKET_ID: Final = 137438953472.0
 _SIZE_MAX: Final = (1 << 28) - 1
 _COUNT_MAX: Final = 2047
 

@@ -1,7 +1,8 @@
 """Records: frozen to the type checker, plain at run time, because every connection makes a dozen of them.
 
 A frozen dataclass sets each field through `object.__setattr__`, which makes a record of seventy fields five
-times as dear. Nothing is lost but the error at run time: whoever changes a record does not pass mypy.
+times as dear. Nothing is lost but the error at run time: whoever changes a record does not pass mypy. One that is
+filled in a group of fields at a time asks for `unsafe_hash` alone, and says so.
 It may not know what a record holds. Read next: `evidence.py`, the largest of them.
 """
 

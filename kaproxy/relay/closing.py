@@ -56,7 +56,7 @@ def deadline(pair: Pair) -> float:
 
 
 def conclude(pair: Pair, now: float) -> bool:
-    """Write the line if it is time, and let the connection go if nothing is left of it: True."""
+    """Write the line if it is time, and let the connection go if nothing is left of it: True, at once or soon."""
     client, broker = pair.client, pair.broker
     if pair.first_at is None:
         return False
@@ -66,7 +66,8 @@ def conclude(pair: Pair, now: float) -> bool:
         known = ended and pair.named_by == math.inf and now >= pair.witness.judge_at(now)
         if known and over and not pair.gone:
             _let_go(pair, now)
-            return pair.poller.judge_soon(pair, now)
+            pair.poller.judge_soon(pair, now)
+            return True
         if known or now >= _line_at(pair):
             write_line(pair, now)
     if over:

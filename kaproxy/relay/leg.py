@@ -139,7 +139,7 @@ class Leg:
         if not isinstance(got, bytes):
             self._relay_in_part(got, now)
         elif got:
-            self._show(got, now)
+            self.show(got, now)
             if len(got) >= CHUNK:
                 self.room = LONG_CHUNK
             elif self.room != CHUNK:
@@ -150,13 +150,13 @@ class Leg:
     def _relay_in_part(self, unsent: Unsent, now: float) -> None:
         """The other peer did not take all: it is shown whole, and kept or given up."""
         data, sent, code = unsent
-        self._show(data, now)
+        self.show(data, now)
         if code:
             self.pair.send_failed(self.other, data, OSError(code, os.strerror(code)), now)
         else:
             self.pair.not_taken(self.other, data, sent, now)
 
-    def _show(self, data: bytes, now: float) -> None:
+    def show(self, data: bytes, now: float) -> None:
         """Let the tracker see what was read; nothing it raises gets through here."""
         try:
             events = self.observe(data, now)

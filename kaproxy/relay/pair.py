@@ -201,13 +201,7 @@ class Pair:
         if not data:
             self.ended(leg, leg.foretold or _FIN, now)
             return False
-        try:
-            events = leg.observe(data, now)
-        except Exception as fault:
-            self.observer_failed(fault, now)
-        else:
-            if events:
-                self.told(events, now)
+        leg.show(data, now)
         self._pass_on(leg.other, data, now)
         return True
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import trio
 
-from kaproxy.relay.leg import UNREGISTERED
+from kaproxy.relay.leg import IN, UNREGISTERED
 from kaproxy.relay.peaks import RESOLUTION_S, Peaks
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Poller:
         """Call `on_call` while clients wait in that listener's queue."""
         self._make_room(listener.fileno())
         self._calls[listener.fileno()] = on_call
-        self._epoll.register(listener, select.EPOLLIN)
+        self._epoll.register(listener, IN)
 
     def ignore(self, listener: socket.socket) -> None:
         """Clients who call there are somebody else's, or have to wait. To be said before it is closed."""
@@ -201,7 +201,7 @@ class Poller:
                     calling.append(fd)
                 continue
             try:
-                if mask == 1 and leg.through:  # EPOLLIN
+                if mask == IN and leg.through:
                     leg.relay(now)
                 else:
                     leg.pair.stir(leg, mask, now)
@@ -219,8 +219,8 @@ class Poller:
             self.batches.add(done - now, done)
         return done
 
-    def judge_soon(self, pair: Sleeper, now: float) -> bool:
-        """Have a pair without sockets judged: at the end of the batch, where one is being served. Returns True.
+    def judge_soon(self, pair: Sleeper, now: float) -> None:
+        """Have a pair without sockets judged: at the end of the batch, where one is being served.
 
         In between it would push what serves sockets out of the processor's caches, and have peers that were just
         sent something fall asleep and be woken for the next bytes: an eighth of what a short connection costs.
@@ -228,7 +228,6 @@ class Poller:
         self._over.append(pair)
         if not self._serving:
             self._judge(now)
-        return True
 
     def _judge(self, now: float) -> None:
         over, self._over = self._over, []

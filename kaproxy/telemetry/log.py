@@ -126,7 +126,7 @@ class Log:
 
     def write_line(self, level: str, line: Line) -> None:
         """Write a line that was begun with `head`, where its level is wanted."""
-        if _NUMBERS[level] >= self._least:
+        if self.wants(level):
             self._logger.write(level, line)
 
     def write(self, level: str, event: str, record: Mapping[str, Any]) -> None:
