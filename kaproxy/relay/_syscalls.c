@@ -1,11 +1,15 @@
-/* The system calls of the hot path in C: what syscalls.py says and does, without Python's way to each call.
+/* System calls in C: what syscalls.py and tcp_info.py say and do, without Python's way to each call.
  *
  * The sockets never block, so the GIL is kept: giving it up and taking it again costs more than a chunk's copy.
- * Who changes a function here changes its twin in syscalls.py; tests/relay/test_syscalls.py holds them together.
+ * Who changes a function here changes its twin in Python; tests/relay/test_syscalls.py holds them together.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define SMALL 65536 /* reads up to here go through one buffer, so that no memory is taken for what does not come */
@@ -86,8 +90,85 @@ static PyObject *transfer(PyObject *module, PyObject *const *arguments, Py_ssize
     return Py_BuildValue("(Nni)", data, sent < 0 ? (Py_ssize_t)0 : (Py_ssize_t)sent, error);
 }
 
+/* Who called, in the words of socket.accept(): a host for IPv4 and IPv6, nothing for whatever else there may be. */
+static const char *caller(const struct sockaddr_storage *from, char *host, int *port)
+{
+    const struct sockaddr_in *four = (const struct sockaddr_in *)from;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)from;
+
+    if (from->ss_family == AF_INET) {
+        *port = ntohs(four->sin_port);
+        return inet_ntop(AF_INET, &four->sin_addr, host, INET6_ADDRSTRLEN);
+    }
+    *port = from->ss_family == AF_INET6 ? ntohs(six->sin6_port) : 0;
+    return from->ss_family == AF_INET6 ? inet_ntop(AF_INET6, &six->sin6_addr, host, INET6_ADDRSTRLEN) : "";
+}
+
+static PyObject *accept_client(PyObject *module, PyObject *argument)
+{
+    struct sockaddr_storage from = {0};
+    socklen_t size = sizeof from;
+    char host[INET6_ADDRSTRLEN] = "";
+    const char *who;
+    int listener = PyObject_AsFileDescriptor(argument), accepted, port = 0;
+
+    if (listener < 0)
+        return NULL;
+    do
+        accepted = accept4(listener, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (accepted < 0 && errno == EINTR);
+    if (accepted < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    who = caller(&from, host, &port);
+    return Py_BuildValue("(isi)", accepted, who, port);
+}
+
+/* Where in struct tcp_info that stands which TcpInfo names, in its order, and how wide it is; as in tcp_info.py. */
+static const struct { unsigned char at, wide; } FIELDS[] = {
+    {0, 1}, {2, 1}, {4, 1}, {24, 4}, {52, 4}, {56, 4}, {68, 4}, {100, 4}, {144, 4}, {228, 4},
+};
+enum { MANY = sizeof FIELDS / sizeof *FIELDS, ASKED = 512 };
+
+/* `kind`, a named tuple of as many fields, is made here: its own way to one would cost as much as the call. */
+static PyObject *tcp_info(PyObject *module, PyObject *const *arguments, Py_ssize_t many)
+{
+    unsigned char raw[ASKED] = {0};
+    socklen_t size = sizeof raw;
+    PyTypeObject *kind;
+    PyObject *told;
+    uint32_t word;
+    int fd;
+
+    if (many != 2 || !PyType_Check(arguments[1]) || !PyType_IsSubtype((PyTypeObject *)arguments[1], &PyTuple_Type)) {
+        PyErr_SetString(PyExc_TypeError, "tcp_info(socket, class of tuples)");
+        return NULL;
+    }
+    fd = PyObject_AsFileDescriptor(arguments[0]);
+    if (fd < 0)
+        return NULL;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, raw, &size) < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    kind = (PyTypeObject *)arguments[1];
+    told = kind->tp_alloc(kind, MANY);
+    for (int i = 0; told != NULL && i < MANY; i++) {
+        PyObject *value;
+        memcpy(&word, raw + FIELDS[i].at, sizeof word); /* raw is longer than that, whatever came */
+        if (FIELDS[i].at + FIELDS[i].wide <= (int)size)
+            value = PyLong_FromUnsignedLong(FIELDS[i].wide == 1 ? raw[FIELDS[i].at] : word);
+        else
+            value = i == 0 ? PyLong_FromLong(0) : Py_NewRef(Py_None);
+        if (value == NULL)
+            Py_CLEAR(told);
+        else
+            PyTuple_SET_ITEM(told, i, value);
+    }
+    return told;
+}
+
 static PyMethodDef methods[] = {
     {"transfer", (PyCFunction)(void (*)(void))transfer, METH_FASTCALL, NULL},
+    {"accept", accept_client, METH_O, NULL},
+    {"tcp_info", (PyCFunction)(void (*)(void))tcp_info, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -20,6 +20,7 @@ from kaproxy.connection.facts import Ending, ProxyAction
 from kaproxy.relay import closing
 from kaproxy.relay.endings import EXHAUSTED, ending_of
 from kaproxy.relay.leg import NOTHING_DUE, OUT, RST_DUE
+from kaproxy.relay.syscalls import STREAM
 
 if TYPE_CHECKING:
     from kaproxy.relay.pair import Pair
@@ -82,7 +83,7 @@ class Dial:
         self.deadline = now  # of the attempt under way
         self.failure = Ending.UNREACHABLE  # how the last attempt failed
 
-    def attempt(self, now: float) -> socket.socket | None:
+    def attempt(self, now: float) -> socket.SocketType | None:
         """Start on the next address; None when there is none left, or no time: `failure` says how it went.
 
         Every attempt gets an equal share of the time left, so that one dead address does not use up the
@@ -91,7 +92,7 @@ class Dial:
         while self._left and now < self.over:
             self.deadline = now + (self.over - now) / len(self._left)
             family, address = self._left.popleft()
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock = socket.SocketType(family, STREAM, 0)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             code = sock.connect_ex(address)
             if code in (0, errno.EINPROGRESS):
@@ -104,7 +105,7 @@ class Dial:
         return None
 
 
-def outcome(sock: socket.socket) -> tuple[bool, OSError | None]:
+def outcome(sock: socket.SocketType) -> tuple[bool, OSError | None]:
     """How a connect that the poller woke us for went: connected or not, and the error if there was one.
 
     Neither means: not yet. Both mean: connected, and reset since (a dial refused would say so instead);
@@ -138,6 +139,7 @@ def go_on(pair: Pair, now: float) -> None:
     if sock is not None:
         pair.attach(broker, sock)
         broker.connecting = True
+        progress(pair, 0, now)  # a broker on this host has answered by now
         return
     pair.named_by = now + NAMING_S
     pair.ended(broker, dial.failure, now)
@@ -145,7 +147,7 @@ def go_on(pair: Pair, now: float) -> None:
 
 
 def progress(pair: Pair, mask: int, now: float) -> None:
-    """The poller woke us for a connect under way; writable and nothing else is a success without asking."""
+    """See how a connect under way goes; woken for it as writable and nothing else, it is a success without asking."""
     connected, error = (True, None) if mask == OUT else outcome(pair.broker.sock)
     if connected:
         _connected(pair, error, now)

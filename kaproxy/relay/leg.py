@@ -92,7 +92,7 @@ class Leg:
 
     __deletable__ = ("other", "pair")  # or the compiled class would not let go of them
 
-    sock: socket.socket
+    sock: socket.SocketType
     other: Leg
     pair: Pair
 
@@ -117,7 +117,7 @@ class Leg:
 
     # -- its socket ----------------------------------------------------------------------------------
 
-    def take(self, sock: socket.socket) -> None:
+    def take(self, sock: socket.SocketType) -> None:
         """Have a socket, connected or on the way to it."""
         self.sock, self.fd, self.open = sock, sock.fileno(), True
 

@@ -18,6 +18,7 @@ import trio
 
 from kaproxy.relay.dialing import Address
 from kaproxy.relay.endings import AGAIN, EXHAUSTED
+from kaproxy.relay.syscalls import STREAM, accept
 
 ACCEPTS: Final = 64
 """Most connections accepted before others get their turn."""
@@ -91,7 +92,7 @@ class Reserve:
         return True
 
 
-Arrival = tuple[socket.socket, tuple[str, int], str]
+Arrival = tuple[socket.SocketType, tuple[str, int], str]
 """Socket, client address and port, and why it must be turned away ("" if it need not)."""
 
 
@@ -104,7 +105,7 @@ def arrivals(listener: socket.socket, reserve: Reserve) -> Iterator[Arrival]:
     for _ in range(ACCEPTS):
         refusal = ""
         try:
-            accepted = listener.accept()
+            accepted = accept(listener)
         except OSError as error:
             if error.errno in AGAIN:
                 return
@@ -112,14 +113,14 @@ def arrivals(listener: socket.socket, reserve: Reserve) -> Iterator[Arrival]:
                 raise
             refusal = f"accepting: {error.strerror}"
             try:
-                accepted = listener.accept()
+                accepted = accept(listener)
             except OSError as again:
                 reserve.take()
                 if again.errno in AGAIN:
                     return
                 raise
-        sock, address = accepted
-        sock.setblocking(False)
-        yield sock, (address[0].removeprefix("::ffff:"), address[1]), refusal
+        fd, host, port = accepted
+        sock = socket.SocketType(-1, STREAM, 0, fd)  # what `socket` adds to it in Python is not needed
+        yield sock, (host.removeprefix("::ffff:"), port), refusal
         if refusal:
             reserve.take()

@@ -83,7 +83,7 @@ class Pair:
 
     # -- what happens --------------------------------------------------------------------------------
 
-    def start(self, client: socket.socket, addresses: tuple[Address, ...], now: float) -> None:
+    def start(self, client: socket.SocketType, addresses: tuple[Address, ...], now: float) -> None:
         """The client's connection was accepted: dial the broker at once."""
         self.attach(self.client, client)  # the listener's TCP_NODELAY is this socket's too (tcp(7))
         self.client.reading = self.client.writing = True
@@ -92,7 +92,7 @@ class Pair:
         dialing.go_on(self, now)
         self.settle(now)
 
-    def attach(self, leg: Leg, sock: socket.socket) -> None:
+    def attach(self, leg: Leg, sock: socket.SocketType) -> None:
         """Give a leg its socket and the poller the leg."""
         leg.take(sock)
         self.poller.add(leg)

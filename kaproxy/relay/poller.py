@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 BATCH: Final = 256
 """Most sockets served between two looks at the rest of the process."""
-SLICE_S: Final = 0.02
+SLICE_S: Final = 0.03
 """How long sockets are served before the rest of the process gets its turn; timers get theirs when they are due."""
+EASE_S: Final = 0.02
+"""From when on the first pause between busy sockets' batches is used for that turn: it then delays nobody."""
 PAUSE_S: Final = 0.001
 """How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
 BUSY_S: Final = 0.001
@@ -79,6 +81,7 @@ class Poller:
         self._over: list[Sleeper] = []  # pairs whose line is to be written at the end of the batch
         self._serving = False
         self._stop = 0.0  # when others are to have their turn
+        self._ease = 0.0  # from when on they may have it in a pause
         self._gap = _GAP_MOST_S  # between batches, smoothed (s)
         self._served_at = 0.0
         self._lags = Peaks()
@@ -165,7 +168,8 @@ class Poller:
         """
         others = trio.lowlevel.current_statistics()
         slice_s = 0.0 if others.tasks_runnable else min(SLICE_S, others.seconds_to_next_deadline)
-        self._stop = monotonic() + slice_s
+        now = monotonic()
+        self._stop, self._ease = now + slice_s, now + EASE_S
         while ready := self._next():
             if self._turn(ready) >= self._stop:
                 return True
@@ -182,31 +186,41 @@ class Poller:
         until = monotonic() + SPIN_S
         while not (ready := self._epoll.poll(0, BATCH)):
             if (now := monotonic()) > until:
-                return self._epoll.poll(max(0.0, self._stop - now), BATCH)
+                left = min(self._ease, self._stop) - now
+                return self._epoll.poll(left, BATCH) if left > 0.0 else []
         return ready
 
     def _turn(self, ready: list[tuple[int, int]]) -> float:
-        """Serve one batch of sockets that have something; returns when it was done."""
+        """Serve one batch of sockets that have something; returns when it was done.
+
+        Alike after alike, as the code that is run stays in the processor's caches: first what simply flows.
+        """
         now = monotonic()
         self.turns += 1
         self._gap += (min(now - self._served_at, _GAP_MOST_S) - self._gap) / _GAPS
         self._served_at = now
         self._serving = True
         legs = self._legs
+        stirring: list[tuple[Leg, int]] = []
         calling: list[int] = []
         for fd, mask in ready:
             leg = legs[fd]
             if leg is None:  # closed by what was served before it in this batch, or a listener
                 if fd in self._calls:
                     calling.append(fd)
-                continue
-            try:
-                if mask == IN and leg.through:
+            elif mask == IN and leg.through:
+                try:
                     leg.relay(now)
-                else:
+                except Exception as fault:
+                    self._end_faulty(leg, fault, now)
+            else:
+                stirring.append((leg, mask))
+        for leg, mask in stirring:
+            if leg.open:  # not closed by what was served before it in this batch
+                try:
                     leg.pair.stir(leg, mask, now)
-            except Exception as fault:
-                self._end_faulty(leg, fault, now)
+                except Exception as fault:
+                    self._end_faulty(leg, fault, now)
         # last, or a newcomer's socket would be told what was meant for one that this batch has closed
         for fd in calling:
             if (on_call := self._calls.get(fd)) is not None:

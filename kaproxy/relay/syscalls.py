@@ -1,17 +1,20 @@
-"""The system calls of the hot path: a chunk from one socket to the other, and what the kernel says of a socket.
+"""System calls that every chunk or every connection needs, without Python's way to each of them where there is another.
 
-Each is there twice and does the same: here in plain Python, and in `_syscalls.c`, which the compiled build has and
-which is taken where it is. Half of what passing 100 bytes on costs beside the kernel is Python's way to two calls.
-It may not know what a leg is, nor what an error means; descriptors come in, bytes and numbers go out.
-Read next: `leg.py`, whose `relay` is the one that calls; `tcp_info.py` for the names of the numbers.
+Each is there twice and does the same: here (and in `tcp_info.py`) in plain Python, and in `_syscalls.c`, which the
+compiled build has and which is taken where it is. Half of what passing 100 bytes on costs beside the kernel is Python's
+way to two calls. It may not know what a leg is, nor what an error means.
+Read next: `leg.py`, `listening.py` and `tcp_info.py`, which call.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
+STREAM: Final = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+"""The type of a connection's sockets, which never block."""
 Unsent: TypeAlias = tuple[bytes, int, int]
 """Bytes that were read and not all sent: the bytes, how many of them were, and the errno of the send or 0."""
 
@@ -32,13 +35,26 @@ def plain_transfer(source: int, target: int, room: int) -> bytes | Unsent:
     return data if sent == len(data) else (data, sent, 0)
 
 
-def _fastest() -> Callable[[int, int, int], bytes | Unsent]:
+def plain_accept(listener: socket.socket) -> tuple[int, str, int]:
+    """Take a client that waits: the descriptor of its socket, which does not block, its address and its port.
+
+    Raises OSError as accept(2) does.
+    """
+    sock, address = listener.accept()
+    sock.setblocking(False)
+    return sock.detach(), address[0], address[1]
+
+
+def in_c(name: str) -> Any:
+    """A function of `_syscalls.c`; None in the pure build."""
     try:
         from kaproxy.relay import _syscalls
     except ImportError:
-        return plain_transfer
-    return _syscalls.transfer
+        return None
+    return getattr(_syscalls, name)
 
 
-transfer: Final = _fastest()
+transfer: Final[Callable[[int, int, int], bytes | Unsent]] = in_c("transfer") or plain_transfer
 """`plain_transfer`, or the same in C."""
+accept: Final[Callable[[socket.socket], tuple[int, str, int]]] = in_c("accept") or plain_accept
+"""`plain_accept`, or the same in C."""

@@ -11,8 +11,11 @@ import fcntl
 import socket
 import struct
 import termios
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NamedTuple
+
+from kaproxy.relay.syscalls import in_c
 
 _ASKED: Final = 512  # longer than any kernel's struct tcp_info so far (280 bytes in Linux 6.18)
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
@@ -57,6 +60,7 @@ class TcpInfo(NamedTuple):
         return self.notsent == 0 and self.unacked_segments == 0 and self.state != TcpState.CLOSE
 
 
+_told: Final[Callable[[socket.SocketType, type[TcpInfo]], TcpInfo] | None] = in_c("tcp_info")
 _BYTES: Final[tuple[int, ...]] = (0, 2, 4)  # offsets of state, retransmits, backoff
 _WORDS: Final[tuple[int, ...]] = (24, 52, 56, 68, 100, 144, 228)  # u32 offsets, in the order of TcpInfo
 _WHOLE: Final = struct.Struct(
@@ -74,12 +78,17 @@ def decode(raw: bytes) -> TcpInfo:
     return TcpInfo(state or TcpState.UNKNOWN, *small, *words)
 
 
-def read(sock: socket.socket) -> TcpInfo:
+def plain_read(sock: socket.SocketType) -> TcpInfo:
     """TCP_INFO of a socket, still readable after a reset. Raises OSError on a closed descriptor."""
     return decode(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ASKED))
 
 
-def outstanding(sock: socket.socket) -> int:
+def read(sock: socket.SocketType) -> TcpInfo:
+    """`plain_read`, or the same in C."""
+    return plain_read(sock) if _told is None else _told(sock, TcpInfo)
+
+
+def outstanding(sock: socket.SocketType) -> int:
     """Bytes written to this socket that the peer's kernel has not acknowledged (SIOCOUTQ).
 
     Counts what was never sent too, and one for a FIN.
@@ -88,6 +97,6 @@ def outstanding(sock: socket.socket) -> int:
     return queued
 
 
-def reset_on_close(sock: socket.socket) -> None:
+def reset_on_close(sock: socket.SocketType) -> None:
     """Make the coming close() send RST instead of FIN."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)

@@ -152,6 +152,16 @@ async def test_no_more_than_one_chunk_is_held_while_the_broker_is_dialed() -> No
             await rig.line()
 
 
+async def test_a_broker_on_this_host_is_connected_in_the_same_batch() -> None:
+    async with relaying() as rig:
+        poller = rig.relay._poller
+        assert poller is not None
+        before = poller.turns
+        await rig.pair()
+        await until(lambda: rig.living()[0].client.through)
+        assert poller.turns == before + 1  # the one in which the client was accepted
+
+
 async def test_a_broker_that_accepts_and_resets_at_once_did_not_refuse() -> None:
     async with relaying() as rig:
         client, broker = await rig.pair()

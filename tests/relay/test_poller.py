@@ -200,7 +200,7 @@ def asking(monkeypatch: pytest.MonkeyPatch, nothing: float) -> tuple[Poller, Ask
     poller, asked = Poller(TIMING), Asked(nothing)
     poller.close()
     poller._epoll = cast("select.epoll", asked)
-    poller._stop = time.monotonic() + 5.0
+    poller._stop = poller._ease = time.monotonic() + 5.0
     return poller, asked
 
 
@@ -225,6 +225,16 @@ def test_busy_sockets_that_stay_silent_are_waited_for(monkeypatch: pytest.Monkey
     assert poller._next() == []
     assert set(asked.timeouts[:-1]) == {0}
     assert 4.0 < asked.timeouts[-1] <= 5.0
+
+
+def test_a_pause_of_busy_sockets_is_left_to_others_once_it_is_nearly_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poller, asked = asking(monkeypatch, nothing=math.inf)
+    serve_often(poller)
+    poller._ease = time.monotonic()
+    assert poller._next() == []
+    assert set(asked.timeouts) == {0}
 
 
 def test_sockets_that_are_not_busy_are_waited_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The system calls of the hot path: both builds' own, over real TCP sockets, with every way they can go."""
+"""The system calls that are there twice: both builds' own, over real TCP sockets, with every way they can go."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ from kaproxy.relay import syscalls, tcp_info
 from kaproxy.relay.syscalls import Unsent
 
 Transfer = Callable[[int, int, int], bytes | Unsent]
+Accept = Callable[[socket.socket], tuple[int, str, int]]
+Read = Callable[[socket.SocketType], tcp_info.TcpInfo]
 ROOM = 65536
 IN_C = build() == COMPILED
 #: In the compiled build both are there, and have to do the same.
 BOTH: dict[str, Transfer] = {"python": syscalls.plain_transfer} | ({"c": syscalls.transfer} if IN_C else {})
 each = pytest.mark.parametrize("transfer", BOTH.values(), ids=BOTH)
+ACCEPTS: dict[str, Accept] = {"python": syscalls.plain_accept} | ({"c": syscalls.accept} if IN_C else {})
+each_accept = pytest.mark.parametrize("accept", ACCEPTS.values(), ids=ACCEPTS)
+READS: dict[str, Read] = {"python": tcp_info.plain_read} | ({"c": tcp_info.read} if IN_C else {})
+each_read = pytest.mark.parametrize("read", READS.values(), ids=READS)
 
 
 def connected() -> tuple[socket.socket, socket.socket]:
@@ -66,6 +72,8 @@ def reset(peer: socket.socket, ours: socket.socket) -> None:
 
 def test_the_compiled_build_has_the_calls_in_c_and_the_pure_one_has_not() -> None:
     assert (syscalls.transfer is not syscalls.plain_transfer) == IN_C
+    assert (syscalls.accept is not syscalls.plain_accept) == IN_C
+    assert (syscalls.in_c("tcp_info") is not None) == IN_C
 
 
 @each
@@ -182,6 +190,81 @@ def test_every_byte_arrives_once_and_in_order(
                 assert isinstance(taken, bytes)  # the broker reads as it comes
                 arrived += broker.recv(len(taken), socket.MSG_WAITALL)
             assert arrived == sent[:at]
+
+
+@contextmanager
+def called(
+    host: str, family: socket.AddressFamily, only_v6: bool = False
+) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A listener that never blocks, and a client that waits in its queue."""
+    both = family == socket.AF_INET6 and not only_v6
+    with socket.create_server((host, 0), family=family, dualstack_ipv6=both) as listener:
+        listener.setblocking(False)
+        to = ("127.0.0.1" if both else host, listener.getsockname()[1])
+        with socket.create_connection(to) as client:
+            yield listener, client
+
+
+@each_accept
+@pytest.mark.parametrize(
+    ("host", "family", "only_v6", "seen"),
+    [
+        ("127.0.0.1", socket.AF_INET, False, "127.0.0.1"),
+        ("::1", socket.AF_INET6, True, "::1"),
+        ("::", socket.AF_INET6, False, "::ffff:127.0.0.1"),
+    ],
+)
+def test_who_called_is_told_and_the_socket_never_blocks(
+    accept: Accept, host: str, family: socket.AddressFamily, only_v6: bool, seen: str
+) -> None:
+    with called(host, family, only_v6) as (listener, client):
+        fd, address, port = accept(listener)
+        with socket.socket(fileno=fd) as taken:
+            assert (address, port) == (seen, client.getsockname()[1])
+            assert not os.get_blocking(fd)
+            assert not os.get_inheritable(fd)
+            client.sendall(b"hello")
+            come(taken, b"hello")
+
+
+@each_accept
+def test_nobody_waiting_raises_and_a_closed_listener_too(accept: Accept) -> None:
+    with called("127.0.0.1", socket.AF_INET) as (listener, _):
+        os.close(accept(listener)[0])
+        with pytest.raises(BlockingIOError):
+            accept(listener)
+        listener.close()
+        with pytest.raises((OSError, ValueError), match=r"Bad file descriptor|negative"):
+            accept(listener)
+
+
+def still(info: tcp_info.TcpInfo) -> tuple[int | None, ...]:
+    """What does not change by the millisecond while nothing happens."""
+    return tuple(info._replace(last_data_recv_ms=None, last_ack_recv_ms=None))
+
+
+@each_read
+def test_the_kernel_says_the_same_of_a_socket_in_both_builds(read: Read) -> None:
+    with relayed() as (client, source, target, broker):
+        client.sendall(b"publish")
+        come(source, b"publish")
+        fill(target)
+        for sock in (client, source, target, broker):
+            told = read(sock)
+            assert isinstance(told, tcp_info.TcpInfo)
+            assert still(told) == still(tcp_info.plain_read(sock))
+        assert read(target).notsent
+        assert read(target).state == tcp_info.TcpState.ESTABLISHED
+        reset(broker, target)
+        assert read(target).state == tcp_info.TcpState.CLOSE
+
+
+@each_read
+def test_nothing_is_said_of_what_is_closed_or_no_tcp_socket(read: Read) -> None:
+    with socket.socket(socket.AF_UNIX) as other, pytest.raises(OSError, match=r"not supported|not available"):
+        read(other)
+    with pytest.raises((OSError, ValueError), match=r"Bad file descriptor|negative"):
+        read(other)
 
 
 if IN_C:
