@@ -72,7 +72,11 @@ def parse() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one sample each, smaller: about three minutes")
-    parser.add_argument("--samples", type=int, help="per figure and relay (default: 3, fewer for slow ones)")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        help="of each relay, in every experiment (default: 1 to 7, most where there is a bar)",
+    )
     parser.add_argument(
         "--only", action="append", choices=[e.key for e in EXPERIMENTS], help="these experiments; repeatable"
     )

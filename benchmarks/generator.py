@@ -48,9 +48,10 @@ class Generator:
         return sorted(os.sched_getaffinity(0))[0] if len(os.sched_getaffinity(0)) > 1 else None
 
     def command(self, arguments: dict[str, object], core: int | None) -> list[str]:
-        """The whole command line, pinned to `core`."""
+        """The whole command line, pinned to `core`. Without a core of its own it sleeps, to leave the relay one."""
         pinned = [] if core is None else ["taskset", "-c", str(core)]
-        options = [str(part) for name, value in arguments.items() for part in (f"--{name}", value)]
+        told = {"sleep": int(core is None), **arguments}
+        options = [str(part) for name, value in told.items() for part in (f"--{name}", value)]
         return [*self.before, *pinned, str(self.program), *options]
 
     def run(self, arguments: dict[str, object], core: int | None) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def sample(generator: Generator, relay: Running, load: dict[str, object], core: 
         "kb": grown / count,
         "kernel_kb": max(0.0, slab / count / 2),  # the other half is the generator's
         "cpu": 100 * used / IDLE_S * 9000 / count,
-        "generator_cpu_s": 0.0,
+        "idle_s": IDLE_S,
         "seconds": IDLE_S,
         **told,
     }

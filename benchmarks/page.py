@@ -185,16 +185,22 @@ def others(results: dict[str, Any]) -> str:
 def busy(results: dict[str, Any]) -> str:
     """Where the generator was near its limit with a relay between, in a sentence."""
     found = [
-        f"{f['title'].strip()} ({name} {round(share * 100)} %)"
+        f"{f['title'].strip()} ({', '.join(shares)})"
         for f in single(results)
-        if f["figure"] == "rate"
-        for name, share in f["generator_busy"].items()
-        if name in ("haproxy", "nginx", "kaproxy", "compiled") and share > BUSY_LIMIT
+        if f["figure"] in ("rate", "p50") and (shares := near_limit(f))
     ]
-    limit = f"over {round(BUSY_LIMIT * 100)} % of its core"
+    limit = f"busy for more than {round(BUSY_LIMIT * 100)} % of the time"
     if not found:
         return f"With a relay between, the generator was nowhere near its limit ({limit})."
     return f"The generator was near its limit ({limit}), and may have held the relay back, here: {'; '.join(found)}."
+
+
+def near_limit(f: dict[str, Any]) -> list[str]:
+    """The relays that left the generator little time to spare, with its busy share."""
+    shares = (
+        (name, f["generator_busy"].get(name, 0.0)) for name in ("haproxy", "nginx", "kaproxy", "compiled")
+    )
+    return [f"{name} {round(share * 100)} %" for name, share in shares if share > BUSY_LIMIT]
 
 
 def compiled(results: dict[str, Any]) -> str:

@@ -35,7 +35,7 @@ def write_plot(results: dict[str, Any], path: Path) -> None:
         if name in f["ratios"]
     ]
     order, relays = list(SHOWN.values()), list(NAMES.values())
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
         y=alt.Y("load:N", sort=order, title=None),
         yOffset=alt.YOffset("relay:N", sort=relays),
     )
@@ -44,7 +44,7 @@ def write_plot(results: dict[str, Any], path: Path) -> None:
         color=alt.Color("relay:N", sort=relays, title=None, scale=alt.Scale(domain=relays, range=COLOURS)),
     )
     spread = base.mark_rule(color="#333").encode(x="low:Q", x2="high:Q")
-    even = alt.Chart(alt.Data(values=[{"x": 1.0}])).mark_rule(strokeDash=[4, 3]).encode(x="x:Q")
+    even = alt.Chart(alt.InlineData(values=[{"x": 1.0}])).mark_rule(strokeDash=[4, 3]).encode(x="x:Q")
     chart = (bars + spread + even).properties(
         width=520, height=alt.Step(11), title="As fast as HAProxy is 1.0"
     )

@@ -104,7 +104,7 @@ def row(experiment: Experiment, figure: Figure, samples: dict[str, list[Sample]]
         "bar": bar(figure),
         "met": {n: met(figure, ratios.get(n), medians.get(n)) for n in JUDGED if n in samples},
         "generator_busy": {
-            n: round(max(s["generator_busy"] for s in taken), 2) for n, taken in samples.items()
+            n: round(statistics.median(s["generator_busy"] for s in taken), 2) for n, taken in samples.items()
         },
     }
 

@@ -109,6 +109,7 @@ def sample(generator: Generator, place: Place, name: str, size: int, seconds: fl
             "conns": 20,
             "frame": size,
             "seconds": seconds,
+            "sleep": 1,  # its CPU time is the peers'
             "connect": f"{place.relay_host}:{port}",
             "listen": f"{place.broker_host}:{broker_port}",
             "relay-pid": pid,

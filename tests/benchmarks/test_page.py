@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.experiments import EXPERIMENTS, Experiment
-from benchmarks.page import bars, others, page, scaling
+from benchmarks.page import bars, busy, others, page, scaling
 from benchmarks.relays import RELAYS
 from benchmarks.report import as_json, as_text
 from benchmarks.scale import Costs, costs, need
@@ -163,10 +163,59 @@ def test_the_page_says_whose_python_it_was_and_whether_relays_had_real_time_prio
 
 def test_the_bare_relay_stands_in_the_page_with_its_cpu() -> None:
     churn = next(e for e in EXPERIMENTS if e.key == "churn")
-    samples = {**samples_of(churn), "bare": [{"rate": 9000.0, "cpu": 85.0, "generator_busy": 0.5}]}
+    samples = {
+        **samples_of(churn),
+        "direct": [{"rate": 12000.0, "cpu": 0.0, "generator_busy": 1.0}],
+        "bare": [{"rate": 9000.0, "cpu": 85.0, "generator_busy": 0.5}],
+    }
     text = others(as_json([churn], {"churn": samples}, ON, 1.0))
-    assert "| CONNECT + CONNACK + DISCONNECT, per second | 1.50 | 9,000 |  |  |" in text
-    assert "| relay CPU per such connection, us | 1.50 | 85.0 |  |  |" in text
+    assert "| CONNECT + CONNACK + DISCONNECT, per second | 12,000 | 9,000 |  |  |" in text
+    assert "| relay CPU per such connection, us | 0.00 | 85.0 |  |  |" in text
+
+
+def test_the_page_names_the_relays_that_left_the_generator_little_time_to_spare(
+    results: dict[str, Any],
+) -> None:
+    assert "nowhere near its limit (busy for more than 85 % of the time)" in busy(results)
+    row_of(results, "churn", "rate")["generator_busy"].update(
+        haproxy=0.91, nginx=0.86, compiled=0.85, direct=1.0
+    )
+    row_of(results, "latency_half", "p50")["generator_busy"]["kaproxy"] = 0.9
+    named = busy(results).split("here: ")[1]
+    assert named == (
+        "added latency, half of HAProxy's most, p50 (kaproxy 90 %); "
+        "CONNECT + CONNACK + DISCONNECT (haproxy 91 %, nginx 86 %)."
+    )
+
+
+def test_a_busy_share_is_the_median_of_the_samples() -> None:
+    churn = next(e for e in EXPERIMENTS if e.key == "churn")
+    taken = [{"rate": 1.0, "cpu": 1.0, "generator_busy": share} for share in (0.5, 0.99, 0.6)]
+    assert as_json([churn], {"churn": {"haproxy": taken}}, ON, 1.0)["figures"][0]["generator_busy"] == {
+        "haproxy": 0.6
+    }
+
+
+def test_the_same_load_stands_in_the_page_with_peers_that_sleep_and_has_no_bar(
+    results: dict[str, Any],
+) -> None:
+    awake, asleep = (next(e for e in EXPERIMENTS if e.key == key).load for key in ("churn", "churn_asleep"))
+    assert {**awake, "sleep": 1, "seconds": 0} == {**asleep, "seconds": 0}
+    assert row_of(results, "churn_asleep", "rate")["bar"] == ""
+    assert "| CONNECT + CONNACK + DISCONNECT, peers that sleep, per second |" in page(results)
+
+
+def test_a_throughput_held_to_haproxys_is_taken_from_more_pairs_than_others() -> None:
+    counted = {e.key: e.pairs for e in EXPERIMENTS}
+    barred = (
+        "round_trips_50",
+        "round_trips_1000",
+        "churn",
+        "workers_pingpong",
+        "workers_churn",
+        "workers_stream",
+    )
+    assert min(counted[key] for key in barred) > max(counted[key] for key in counted.keys() - barred)
 
 
 @pytest.mark.parametrize("key", ["latency_low", "latency_half"])
