@@ -87,13 +87,23 @@ News: TypeAlias = Claim | Held | LetGo | TurnedAway | Ended | Left
 _KINDS: Final[dict[str, Callable[..., News]]] = {
     kind.__name__: kind for kind in (Claim, Held, LetGo, TurnedAway, Ended, Left)
 }
+_CLAIM: Final = "Claim"
 
 
 def to_data(news: News) -> list[Any]:
-    """News as lists, numbers and text."""
+    """News as lists, numbers and text, none of them of a kind of their own: orjson takes no others."""
     data: list[Any] = [type(news).__name__]
-    data.extend(_origin_data(field) if isinstance(field, Origin) else field for field in news)
+    if isinstance(news, (Claim, Held)):
+        data.extend(_plain(field) for field in news)
+    else:
+        data.extend(news)
     return data
+
+
+def _plain(field: object) -> object:
+    if isinstance(field, Origin):
+        return _origin_data(field)
+    return tuple(field) if isinstance(field, Settings) else field
 
 
 def _origin_data(origin: Origin) -> tuple[object, ...]:
@@ -142,10 +152,10 @@ class Exchange:
         if len(self.untold) == 1:
             self.wake()
 
-    def take(self) -> list[News]:
-        """What is to be told; it is told now."""
+    def take(self) -> list[list[Any]]:
+        """What is to be told, as `to_data` writes it down; it is told now."""
         untold, self.untold = self.untold, []
-        return untold
+        return [to_data(news) for news in untold]
 
     # -- of this worker's own --------------------------------------------------------------------------
 
@@ -172,9 +182,24 @@ class Exchange:
 
     # -- of others -------------------------------------------------------------------------------------
 
-    def hear_data(self, data: list[Any], now: float) -> ClientIdContested | None:
-        """`hear`, of what `to_data` has made; most claims concern nobody here and are not even read."""
-        if data[0] == Claim.__name__ and self._directory.holder_of(data[1]) is None:
+    def hear_all(self, told: list[list[Any]], now: float) -> tuple[list[ClientIdContested], int]:
+        """`hear`, of all that another worker has told as `take` gives it; and how many pieces could not be heard."""
+        events: list[ClientIdContested] = []
+        failed = 0
+        for data in told:
+            try:
+                event = self._hear_data(data, now)
+            except Exception:  # as with any observer: what goes wrong here must not touch the relay
+                failed += 1
+                continue
+            if event is not None:
+                events.append(event)
+        return events, failed
+
+    def _hear_data(self, data: list[Any], now: float) -> ClientIdContested | None:
+        """Most claims concern nobody here, and are not even read."""
+        kind: str = data[0]
+        if kind == _CLAIM and self._directory.holder_of(data[1]) is None:
             return None
         return self.hear(from_data(data), now)
 

@@ -7,6 +7,7 @@ Read next: `directory.py`; `evidence.py` for the meaning of each number.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 WAIT_S: Final = 1.0
 #: Where there are other workers, any other line waits this long (s) for what they know.
 NEWS_S: Final = 0.25
+#: Lines that have waited for news are judged at so many moments a second, the same for all: waking for each costs more.
+TOGETHER_PER_S: Final = 50
 #: "The same second" reaches this far (s) to both sides.
 _HALF_S: Final = 0.5
 #: What ends so near (s) to a peer's timer may be its doing.
@@ -85,6 +88,11 @@ def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
     )
     scene.neighbours = found
     return scene
+
+
+def with_others(when: float) -> float:
+    """The first moment from `when` on at which lines that have waited are judged."""
+    return math.ceil(when * TOGETHER_PER_S) / TOGETHER_PER_S
 
 
 def ended_around(when: float, directory: Directory) -> int:

@@ -489,7 +489,7 @@ class ConnectionTracker(FlightRecorder):
             return at
         # whose identifier it took is known soon after its CONNECT, who took its own soon after the broker's ending
         heard_from = at if self.scene.closed_by == BROKER else self.connect_at
-        return max(at, heard_from + neighbourhood.NEWS_S)
+        return max(at, neighbourhood.with_others(heard_from + neighbourhood.NEWS_S))
 
     def judged_from(self) -> float:
         """When the last silence, or the wait of the oldest open PINGREQ, began; monotonic seconds."""

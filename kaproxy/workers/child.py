@@ -7,6 +7,7 @@ the proxy as a whole: the supervisor does. Read next: `supervisor.py`, which sta
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import time
@@ -18,14 +19,16 @@ from typing import Any
 import trio
 
 from kaproxy.config import Config
-from kaproxy.connection.elsewhere import Exchange, to_data
+from kaproxy.connection.elsewhere import Exchange
+from kaproxy.connection.neighbourhood import TOGETHER_PER_S
 from kaproxy.proxy import Proxy, open_log, why_not
 from kaproxy.relay.dialing import ResolveError
 from kaproxy.telemetry.log import Log
 from kaproxy.workers.channel import Channel, line_of, message_of
 
-#: News is gathered this long (s) before it is sent: waking every other worker for each piece would cost more.
-GATHER_S = 0.01
+#: News is gathered, and told this often a second: waking every other worker for each piece would cost more. All of
+#: them tell at the same moments, when closing lines that waited are due too: then each is woken once for everything.
+TELLINGS_PER_S = TOGETHER_PER_S
 #: How often (s) counts are sent without being asked for.
 UNASKED_S = 5.0
 #: How long (s) the last messages may take.
@@ -63,6 +66,11 @@ def config_of(text: str) -> Config:
     return Config.model_validate(tomllib.loads(text))
 
 
+def until_next(now: float) -> float:
+    """How long (s) it is from `now` (monotonic s) to the next moment of telling."""
+    return math.floor(now * TELLINGS_PER_S + 1.0) / TELLINGS_PER_S - now
+
+
 class Worker:
     """A worker's process, from its handover to its last line."""
 
@@ -79,6 +87,7 @@ class Worker:
         self.log: Log = open_log(config, given.name, given.lock)
         self._proxy = Proxy(config, self.log, self._listeners[given.name])
         self._news = trio.Event()
+        self._told_live = 0
         self._proxy.directory.exchange = self._exchange = Exchange(self._proxy.directory, self._wake)
 
     async def run(self) -> None:
@@ -121,15 +130,15 @@ class Worker:
         async for message in self._channel.messages():
             if message.word == "end":
                 scope.cancel()
+            elif message.word == "news":
+                self._hear(message.numbers[0], message.content)
             else:
                 self._follow(message.word, message.content)
         self.log.write("error", "worker.orphaned", {"connections_live": self._proxy.relay.live})
         self._drain()
 
     def _follow(self, word: str, content: Any) -> None:
-        if word == "news":
-            self._hear(content)
-        elif word == "count":
+        if word == "count":
             self._say_counts()
         elif word == "drain":
             self._drain()
@@ -162,29 +171,29 @@ class Worker:
             self._proxy.relay.give_way()
 
     async def _tell_news(self) -> None:
+        """Stays awake as long as there is something to tell every time: being woken anew would cost another turn."""
         while True:
             await self._news.wait()
-            await trio.sleep(GATHER_S)
-            self._say_news()
+            while True:
+                await trio.sleep(until_next(time.monotonic()))
+                if not self._exchange.untold and self._told_live == self._proxy.directory.live:
+                    break
+                self._say_news()
+            self._news = trio.Event()
 
     def _say_news(self) -> None:
-        self._news = trio.Event()
-        news = [to_data(piece) for piece in self._exchange.take()]
-        content = {"from": self._name, "live": self._proxy.directory.live, "news": news}
-        self._channel.pass_on(line_of("news", content), len(news))
+        news = self._exchange.take()
+        self._told_live = self._proxy.directory.live
+        content = {"from": self._name, "news": news}
+        self._channel.pass_on(line_of("news", content, self._told_live, len(news)), len(news))
 
-    def _hear(self, content: Any) -> None:
-        self._exchange.live[content["from"]] = content["live"]
+    def _hear(self, live: int, content: Any) -> None:
+        self._exchange.live[content["from"]] = live
         self._count_elsewhere()
-        now = time.monotonic()
-        for piece in content["news"]:
-            try:
-                event = self._exchange.hear_data(piece, now)
-            except Exception:  # as with any observer: what goes wrong here must not touch the relay
-                self._channel.dropped += 1
-                continue
-            if event is not None:
-                self._proxy.record(event)
+        events, failed = self._exchange.hear_all(content["news"], time.monotonic())
+        self._channel.dropped += failed
+        for event in events:
+            self._proxy.record(event)
 
     def _count_elsewhere(self) -> None:
         self._proxy.relay.live_elsewhere = sum(self._exchange.live.values())

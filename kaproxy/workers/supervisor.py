@@ -180,11 +180,11 @@ class Supervisor:
                 self._ready(slot)
 
     def _pass_on(self, slot: Slot, message: Message) -> None:
-        news = message.content["news"]
-        slot.ledger.hear(message.content["live"], news)
+        live, pieces = message.numbers
+        slot.ledger.hear(live, message)
         for other in self._others(slot):
             if other.channel is not None:
-                other.channel.pass_on(message.line, len(news))
+                other.channel.pass_on(message.line, pieces)
 
     def _ready(self, slot: Slot) -> None:
         slot.state = "up"

@@ -11,7 +11,7 @@ from kaproxy.connection.directory import Remote
 from kaproxy.connection.elsewhere import Ended, Exchange, from_data, to_data
 from kaproxy.connection.events import ClientIdContested
 from kaproxy.connection.facts import Ending, Side
-from kaproxy.connection.neighbourhood import NEWS_S
+from kaproxy.connection.neighbourhood import NEWS_S, TOGETHER_PER_S, with_others
 from tests import builders
 from tests.playbook import Play
 
@@ -37,11 +37,11 @@ class Workers:
             for teller, hearer in ((self.here, self.there), (self.there, self.here)):
                 assert teller.exchange is not None
                 assert hearer.exchange is not None
-                for news in teller.exchange.take():
-                    moved = True
-                    told = hearer.exchange.hear_data(json.loads(json.dumps(to_data(news))), now)
-                    if told is not None:
-                        self.events.append(told)
+                news = json.loads(json.dumps(teller.exchange.take()))
+                moved = moved or bool(news)
+                events, failed = hearer.exchange.hear_all(news, now)
+                self.events += events
+                assert not failed
 
 
 def taken(
@@ -175,10 +175,18 @@ def test_a_line_waits_for_the_news_of_others_only_where_there_are_any() -> None:
     workers = Workers()
     play = Play(directory=workers.here).established("dev", 60, version=5).at(9.0)
     play.broker(builders.disconnect(0x8E)).ends(Side.BROKER)
-    assert play.tracker.judge_at() == 9.0 + NEWS_S
-    for start, end, judged in ((0.0, 9.0, 9.0), (8.9, 9.0, 8.9 + NEWS_S)):
+    assert play.tracker.judge_at() == with_others(9.0 + NEWS_S)
+    for start, end, judged in ((0.0, 9.0, 9.0), (8.9, 9.0, with_others(8.9 + NEWS_S))):
         play = Play(directory=workers.here, start=start).established("dev", 60).at(end).ends(Side.CLIENT)
         assert play.tracker.judge_at() == judged
+
+
+def test_lines_that_wait_for_news_are_judged_together_and_never_too_early() -> None:
+    moments = [9.0 + number / 1000 for number in range(1000)]
+    judged = [with_others(moment) for moment in moments]
+    assert len(set(judged)) <= TOGETHER_PER_S + 1
+    for moment, at in zip(moments, judged, strict=True):
+        assert moment <= at < moment + 1.001 / TOGETHER_PER_S
 
 
 def test_the_connections_of_a_worker_that_went_are_no_neighbours() -> None:
@@ -214,6 +222,13 @@ def test_the_teller_is_woken_once_for_all_that_is_told_together() -> None:
 def test_what_is_no_news_is_refused(data: list[object]) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         from_data(data)
+
+
+def test_what_cannot_be_heard_is_counted_and_the_rest_is_heard() -> None:
+    exchange = Exchange(directory := Directory(), lambda: None)
+    ended = to_data(Ended("c1", 1.5, refused=False, by_broker=True, death=None))
+    assert exchange.hear_all([["Nothing"], [], ended, ["Ended", 1], ended], 2.0) == ([], 3)
+    assert len(directory.endings) == 2
 
 
 def test_news_survives_being_written_down() -> None:

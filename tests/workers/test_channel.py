@@ -25,7 +25,15 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 def test_a_message_is_one_line_and_comes_back_as_it_was(content: object) -> None:
     line = line_of("word", content)
     assert line.count(b"\n") == 1
-    assert message_of(line)[:2] == ("word", content)
+    message = message_of(line)
+    assert (message.word, message.numbers, message.content) == ("word", (), content)
+
+
+def test_numbers_are_known_without_reading_the_rest() -> None:
+    line = line_of("word", {"a\t b": 1}, 7, 12)
+    assert message_of(line).numbers == (7, 12)
+    assert message_of(line).content == {"a\t b": 1}
+    assert message_of(b"word 7 12\tno content\n").numbers == (7, 12)
 
 
 async def test_messages_arrive_whole_and_in_order_however_large(
@@ -51,6 +59,13 @@ async def test_messages_arrive_whole_and_in_order_however_large(
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert heard == contents
+
+
+async def test_what_the_kernel_takes_at_once_needs_no_task_to_send_it(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    Channel(ends[0]).say("x", 1)
+    assert ends[1].recv(100) == line_of("x", 1)
 
 
 async def test_news_for_who_does_not_read_is_dropped_and_counted_and_orders_are_not(
