@@ -14,14 +14,20 @@ from kaproxy.connection.facts import LegFacts, Origin, Side
 from kaproxy.connection.records import record
 
 
-@record(frozen=True, slots=True)
+@record(unsafe_hash=True, slots=True, init=False)
 class Accepted:
     """A client's TCP connection was accepted."""
 
     origin: Origin
 
+    def __init__(
+        self,
+        origin: Origin,
+    ) -> None:
+        self.origin = origin
 
-@record(frozen=True, slots=True)
+
+@record(unsafe_hash=True, slots=True, init=False)
 class Established:
     """CONNACK with success went to the client."""
 
@@ -36,6 +42,32 @@ class Established:
     session_present: bool
     will_present: bool
     connack_s: float  # from the complete CONNECT to the complete CONNACK
+
+    def __init__(
+        self,
+        origin: Origin,
+        client_id: str,
+        protocol_version: str,
+        keep_alive: int,
+        effective_keep_alive: int,
+        limit_low_s: float | None,
+        limit_high_s: float | None,
+        clean_start: bool,
+        session_present: bool,
+        will_present: bool,
+        connack_s: float,
+    ) -> None:
+        self.origin = origin
+        self.client_id = client_id
+        self.protocol_version = protocol_version
+        self.keep_alive = keep_alive
+        self.effective_keep_alive = effective_keep_alive
+        self.limit_low_s = limit_low_s
+        self.limit_high_s = limit_high_s
+        self.clean_start = clean_start
+        self.session_present = session_present
+        self.will_present = will_present
+        self.connack_s = connack_s
 
 
 @record(frozen=True, slots=True)
@@ -160,11 +192,17 @@ class ObserverFailed:
     error: str
 
 
-@record(frozen=True, slots=True)
+@record(unsafe_hash=True, slots=True, init=False)
 class Closed:
     """The connection is over. Exactly one per accepted connection."""
 
     evidence: Evidence
+
+    def __init__(
+        self,
+        evidence: Evidence,
+    ) -> None:
+        self.evidence = evidence
 
 
 @record(frozen=True, slots=True)

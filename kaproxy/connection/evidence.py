@@ -8,6 +8,7 @@ Read next: `tracker.py`, which gathers it; `kaproxy/diagnosis`, which judges it 
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Final
 
 from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction, RelayFacts
@@ -17,12 +18,20 @@ _NO_LEG: Final = LegFacts()
 _NO_RELAY: Final = RelayFacts()
 
 
-@record(frozen=True, slots=True)
+@record(unsafe_hash=True, slots=True, init=False)
 class Sighting:
     """A control packet and how long before the first ending it was complete."""
 
     packet: str  # packet type name of the standard, "PINGREQ"
     ago_s: float
+
+    def __init__(
+        self,
+        packet: str,
+        ago_s: float,
+    ) -> None:
+        self.packet = packet
+        self.ago_s = ago_s
 
 
 @record(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class Neighbours:
     near_idle: int = 0  # wordless endings after 0.8 to 1.25 times this idle time, `same_idle` among them
 
 
-@record(frozen=True, slots=True)
+@record(unsafe_hash=True, slots=True, init=False)
 class Frame:
     """One entry of the flight recorder: a control packet, or a run of equal QoS 0 PUBLISH at one instant."""
 
@@ -81,6 +90,22 @@ class Frame:
     size: int
     packet_id: int = 0
     count: int = 1
+
+    def __init__(
+        self,
+        ago_s: float,
+        from_client: bool,
+        first_byte: int,
+        size: int,
+        packet_id: int = 0,
+        count: int = 1,
+    ) -> None:
+        self.ago_s = ago_s
+        self.from_client = from_client
+        self.first_byte = first_byte
+        self.size = size
+        self.packet_id = packet_id
+        self.count = count
 
 
 @record(frozen=True, slots=True)
@@ -94,7 +119,7 @@ class Unreadable:
     detail: str = ""
 
 
-@record(unsafe_hash=True, slots=True)
+@record(unsafe_hash=True, init=False)
 class Evidence:
     """Facts of one connection, from accept to its first ending and the look after it.
 
@@ -178,8 +203,31 @@ class Evidence:
     history: str = ""
     frames: tuple[Frame, ...] = ()
 
+    def __init__(
+        self,
+        origin: Origin,
+        duration_s: float,
+        phase: Phase,
+        closed_by: str,
+        close_how: str,
+        **others: object,
+    ) -> None:
+        """`others`: any of the fields above, by name. Raises TypeError for one that there is not."""
+        self.origin = origin
+        self.duration_s = duration_s
+        self.phase = phase
+        self.closed_by = closed_by
+        self.close_how = close_how
+        for name, value in others.items():
+            if name not in FIELDS:
+                raise TypeError(f"evidence has no field {name!r}")
+            setattr(self, name, value)
+
     @property
     def first_leg_ending(self) -> Ending | None:
         """How the leg of whoever ended it first stopped, None where the proxy did."""
         leg = {"client": self.client_leg, "broker": self.broker_leg}.get(self.closed_by)
         return leg.ending if leg else None
+
+
+FIELDS: Final = frozenset(field.name for field in fields(Evidence))

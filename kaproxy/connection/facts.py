@@ -67,7 +67,7 @@ class ProxyAction(StrEnum):
     ERROR = "error"  # a fault of the proxy's own
 
 
-@record(frozen=True, slots=True)
+@record(unsafe_hash=True, slots=True, init=False)
 class LegFacts:
     """What is known of one leg when the connection is judged.
 
@@ -95,8 +95,36 @@ class LegFacts:
     stalled_s: float = 0.0  # total seconds this peer did not take what was held for it
     stalled_now: bool = False  # was it not taking bytes at the first ending
 
+    def __init__(
+        self,
+        ending: Ending | None = None,
+        ended_s: float | None = None,
+        unsent: int | None = None,
+        unacked: int | None = None,
+        retransmits: int | None = None,
+        backoff: int | None = None,
+        rtt_ms: float | None = None,
+        last_ack_s: float | None = None,
+        window: int | None = None,
+        fin_acked: bool | None = None,
+        stalled_s: float = 0.0,
+        stalled_now: bool = False,
+    ) -> None:
+        self.ending = ending
+        self.ended_s = ended_s
+        self.unsent = unsent
+        self.unacked = unacked
+        self.retransmits = retransmits
+        self.backoff = backoff
+        self.rtt_ms = rtt_ms
+        self.last_ack_s = last_ack_s
+        self.window = window
+        self.fin_acked = fin_acked
+        self.stalled_s = stalled_s
+        self.stalled_now = stalled_now
 
-@record(frozen=True, slots=True)
+
+@record(unsafe_hash=True, slots=True, init=False)
 class RelayFacts:
     """What the proxy measured of itself during the connection, in seconds."""
 
@@ -104,8 +132,18 @@ class RelayFacts:
     lag_max_s: float = 0.0  # longest time the worker's loop was late
     lag_recent_s: float = 0.0  # the same since the last silence or the oldest open PINGREQ began
 
+    def __init__(
+        self,
+        dwell_max_s: float = 0.0,
+        lag_max_s: float = 0.0,
+        lag_recent_s: float = 0.0,
+    ) -> None:
+        self.dwell_max_s = dwell_max_s
+        self.lag_max_s = lag_max_s
+        self.lag_recent_s = lag_recent_s
 
-@record(frozen=True, slots=True)
+
+@record(unsafe_hash=True, slots=True, init=False)
 class Origin:
     """Who is connected to whom, known at accept."""
 
@@ -116,3 +154,21 @@ class Origin:
     broker_addr: str
     opened_at: float  # wall clock, seconds since the epoch
     transport: str = "tcp"
+
+    def __init__(
+        self,
+        conn_id: str,
+        listener: str,
+        client_addr: str,
+        client_port: int,
+        broker_addr: str,
+        opened_at: float,
+        transport: str = "tcp",
+    ) -> None:
+        self.conn_id = conn_id
+        self.listener = listener
+        self.client_addr = client_addr
+        self.client_port = client_port
+        self.broker_addr = broker_addr
+        self.opened_at = opened_at
+        self.transport = transport

@@ -23,7 +23,7 @@ class Will:
     properties: tuple[tuple[str, object], ...] = ()
 
 
-@dataclass(unsafe_hash=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True, init=False)
 class Connect:
     """CONNECT (3.1). `level`: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0. User name and password are never kept."""
 
@@ -38,14 +38,48 @@ class Connect:
     properties: tuple[tuple[str, object], ...] = ()
     truncated: bool = False  # longer than the decoder keeps; what stands here was in the part kept
 
+    def __init__(
+        self,
+        protocol_name: str,
+        level: int,
+        clean_start: bool,
+        keep_alive: int,
+        client_id: str,
+        will: Will | None = None,
+        has_user_name: bool = False,
+        has_password: bool = False,
+        properties: tuple[tuple[str, object], ...] = (),
+        truncated: bool = False,
+    ) -> None:
+        self.protocol_name = protocol_name
+        self.level = level
+        self.clean_start = clean_start
+        self.keep_alive = keep_alive
+        self.client_id = client_id
+        self.will = will
+        self.has_user_name = has_user_name
+        self.has_password = has_password
+        self.properties = properties
+        self.truncated = truncated
 
-@dataclass(unsafe_hash=True, slots=True)
+
+@dataclass(unsafe_hash=True, slots=True, init=False)
 class Connack:
     """CONNACK (3.2): a return code for 3.x, a reason code for 5.0."""
 
     session_present: bool
     code: int
     properties: tuple[tuple[str, object], ...] = ()
+
+    def __init__(
+        self,
+        session_present: bool,
+        code: int,
+        properties: tuple[tuple[str, object], ...] = (),
+    ) -> None:
+        self.session_present = session_present
+        self.code = code
+        self.properties = properties
 
     @property
     def server_keep_alive(self) -> int | None:
@@ -64,12 +98,20 @@ class Connack:
         return None
 
 
-@dataclass(unsafe_hash=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True, init=False)
 class Disconnect:
     """DISCONNECT (3.14). `code` is 0 where the packet carries none (3.x, or 5.0 with Remaining Length 0)."""
 
     code: int = 0
     properties: tuple[tuple[str, object], ...] = ()
+
+    def __init__(
+        self,
+        code: int = 0,
+        properties: tuple[tuple[str, object], ...] = (),
+    ) -> None:
+        self.code = code
+        self.properties = properties
 
 
 @dataclass(frozen=True, slots=True)
