@@ -1,7 +1,8 @@
 """`python -m kaproxy.docs`: writes the generated pages; with --check, exits 1 and names each stale one.
 
-Generated are docs/log-schema.md, docs/metrics.md, docs/causes.md, config/kaproxy.toml and config/clickhouse/, from
-the tables the program itself runs on. Run it from the project's root. It may not hold a sentence of a page.
+Generated are docs/log-schema.md, docs/metrics.md, docs/causes.md, config/kaproxy.toml, config/clickhouse/ and
+kaproxy/diagnosis/written.py, from the tables the program itself runs on. Run it from the project's root. It may not
+hold a sentence of a page.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from kaproxy.analysis.store.clickhouse_lines import lines_sql
 from kaproxy.analysis.store.clickhouse_old_lines import old_lines_sql
 from kaproxy.analysis.store.clickhouse_sql import modern_sql, old_sql
 from kaproxy.diagnosis.manual import causes_markdown
+from kaproxy.diagnosis.shapes import written
 from kaproxy.settings.sample import sample_toml
 from kaproxy.telemetry.metrics import metrics_markdown
 from kaproxy.telemetry.schema_markdown import log_schema_markdown
@@ -28,6 +30,7 @@ PAGES = {
     "docs/causes.md": causes_markdown,
     "docs/log-schema.md": log_schema_markdown,
     "docs/metrics.md": metrics_markdown,
+    "kaproxy/diagnosis/written.py": written,
 }
 
 

@@ -25,7 +25,7 @@ ALLOWED = {
     "hypercorn": {"admin"},
     "starlette": {"admin"},
     "structlog": {"telemetry"},
-    "orjson": {"telemetry", "analysis"},
+    "orjson": {"telemetry", "analysis", "workers"},
     "trio": {"relay", "serve", "proxy", "workers", "admin", "cli", "demo"},
     "pydantic": {"config", "settings"},
     "pydantic_core": {"settings"},

@@ -8,7 +8,6 @@ Read next: `tracker.py`, which gathers it; `kaproxy/diagnosis`, which judges it 
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Final
 
 from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction, RelayFacts
@@ -119,7 +118,7 @@ class Unreadable:
     detail: str = ""
 
 
-@record(unsafe_hash=True, init=False)
+@record(unsafe_hash=True, slots=True, init=False)
 class Evidence:
     """Facts of one connection, from accept to its first ending and the look after it.
 
@@ -210,24 +209,133 @@ class Evidence:
         phase: Phase,
         closed_by: str,
         close_how: str,
-        **others: object,
+        proxy_action: ProxyAction | None = None,
+        proxy_detail: str | None = None,
+        client_id: str | None = None,
+        protocol_version: str | None = None,
+        connack_code: int | None = None,
+        disconnect_from_client: int | None = None,
+        disconnect_from_broker: int | None = None,
+        first_disconnect: str | None = None,
+        keep_alive: int | None = None,
+        effective_keep_alive: int | None = None,
+        limit_low_s: float | None = None,
+        limit_high_s: float | None = None,
+        broker_profile: str = "unknown",
+        counts: str = "packets",
+        silence_s: float | None = None,
+        silence_bytes_s: float | None = None,
+        silence_counted_s: float | None = None,
+        margin_min_s: float | None = None,
+        gap_max_s: float | None = None,
+        late_gaps: int = 0,
+        idle_s: float | None = None,
+        path_idle_limit_s: float | None = None,
+        downlink_idle_s: float | None = None,
+        downlink_in_silence: int = 0,
+        downlink_gap_s: float | None = None,
+        pingreqs: int = 0,
+        pingresps: int = 0,
+        pings_open: int = 0,
+        ping_wait_s: float | None = None,
+        ping_rtt_last_ms: float | None = None,
+        ping_rtt_max_ms: float | None = None,
+        ping_ago_s: float | None = None,
+        last_from_client: Sighting | None = None,
+        last_from_broker: Sighting | None = None,
+        partial_from_client: PartialPacket | None = None,
+        partial_from_broker: PartialPacket | None = None,
+        late_from_client: Late | None = None,
+        late_from_broker: Late | None = None,
+        client_leg: LegFacts = _NO_LEG,
+        broker_leg: LegFacts = _NO_LEG,
+        packets_from_client: int = 0,
+        packets_from_broker: int = 0,
+        bytes_from_client: int = 0,
+        bytes_from_broker: int = 0,
+        inflight_from_client: int = 0,
+        inflight_from_broker: int = 0,
+        will_present: bool | None = None,
+        session_present: bool | None = None,
+        clean_start: bool | None = None,
+        taken_over_by: Rival | None = None,
+        took_over: Rival | None = None,
+        neighbours: Neighbours | None = None,
+        closed_within_1s: int = 1,
+        unreadable: Unreadable | None = None,
+        oddities: tuple[str, ...] = (),
+        observer_error: str | None = None,
+        relay: RelayFacts = _NO_RELAY,
+        history: str = "",
+        frames: tuple[Frame, ...] = (),
     ) -> None:
-        """`others`: any of the fields above, by name. Raises TypeError for one that there is not."""
         self.origin = origin
         self.duration_s = duration_s
         self.phase = phase
         self.closed_by = closed_by
         self.close_how = close_how
-        for name, value in others.items():
-            if name not in FIELDS:
-                raise TypeError(f"evidence has no field {name!r}")
-            setattr(self, name, value)
+        self.proxy_action = proxy_action
+        self.proxy_detail = proxy_detail
+        self.client_id = client_id
+        self.protocol_version = protocol_version
+        self.connack_code = connack_code
+        self.disconnect_from_client = disconnect_from_client
+        self.disconnect_from_broker = disconnect_from_broker
+        self.first_disconnect = first_disconnect
+        self.keep_alive = keep_alive
+        self.effective_keep_alive = effective_keep_alive
+        self.limit_low_s = limit_low_s
+        self.limit_high_s = limit_high_s
+        self.broker_profile = broker_profile
+        self.counts = counts
+        self.silence_s = silence_s
+        self.silence_bytes_s = silence_bytes_s
+        self.silence_counted_s = silence_counted_s
+        self.margin_min_s = margin_min_s
+        self.gap_max_s = gap_max_s
+        self.late_gaps = late_gaps
+        self.idle_s = idle_s
+        self.path_idle_limit_s = path_idle_limit_s
+        self.downlink_idle_s = downlink_idle_s
+        self.downlink_in_silence = downlink_in_silence
+        self.downlink_gap_s = downlink_gap_s
+        self.pingreqs = pingreqs
+        self.pingresps = pingresps
+        self.pings_open = pings_open
+        self.ping_wait_s = ping_wait_s
+        self.ping_rtt_last_ms = ping_rtt_last_ms
+        self.ping_rtt_max_ms = ping_rtt_max_ms
+        self.ping_ago_s = ping_ago_s
+        self.last_from_client = last_from_client
+        self.last_from_broker = last_from_broker
+        self.partial_from_client = partial_from_client
+        self.partial_from_broker = partial_from_broker
+        self.late_from_client = late_from_client
+        self.late_from_broker = late_from_broker
+        self.client_leg = client_leg
+        self.broker_leg = broker_leg
+        self.packets_from_client = packets_from_client
+        self.packets_from_broker = packets_from_broker
+        self.bytes_from_client = bytes_from_client
+        self.bytes_from_broker = bytes_from_broker
+        self.inflight_from_client = inflight_from_client
+        self.inflight_from_broker = inflight_from_broker
+        self.will_present = will_present
+        self.session_present = session_present
+        self.clean_start = clean_start
+        self.taken_over_by = taken_over_by
+        self.took_over = took_over
+        self.neighbours = neighbours
+        self.closed_within_1s = closed_within_1s
+        self.unreadable = unreadable
+        self.oddities = oddities
+        self.observer_error = observer_error
+        self.relay = relay
+        self.history = history
+        self.frames = frames
 
     @property
     def first_leg_ending(self) -> Ending | None:
         """How the leg of whoever ended it first stopped, None where the proxy did."""
         leg = {"client": self.client_leg, "broker": self.broker_leg}.get(self.closed_by)
         return leg.ending if leg else None
-
-
-FIELDS: Final = frozenset(field.name for field in fields(Evidence))

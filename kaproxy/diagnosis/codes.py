@@ -7,9 +7,11 @@ Read next: `causes.py`, where a cause may bring its own first letter.
 
 from __future__ import annotations
 
+from typing import Final
+
 from kaproxy.connection.facts import Phase
 
-FIRST_LETTERS = {
+FIRST_LETTERS: Final = {
     "C": "the client ended it",
     "c": "the client's silence ran out: it was expired, never sent CONNECT, or TCP gave up on it",
     "B": "the broker ended it",
@@ -17,7 +19,7 @@ FIRST_LETTERS = {
     "P": "kaproxy ended it",
     "U": "not known",
 }
-SECOND_LETTERS = {
+SECOND_LETTERS: Final = {
     Phase.ACCEPTED: "A",
     Phase.PROXY_HEADER: "H",
     Phase.TLS: "T",
@@ -27,7 +29,7 @@ SECOND_LETTERS = {
     Phase.ESTABLISHED: "E",
     Phase.CLOSING: "L",
 }
-_BY_CLOSER = {"client": "C", "broker": "B", "proxy": "P"}
+_BY_CLOSER: Final = {"client": "C", "broker": "B", "proxy": "P"}
 
 
 def termination_code(closed_by: str, phase: Phase, silence_letter: str = "") -> str:

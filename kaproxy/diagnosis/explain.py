@@ -7,6 +7,8 @@ Read next: `verdict.py`, and `record.py` for how a verdict is written.
 
 from __future__ import annotations
 
+from typing import Final
+
 from kaproxy.connection.evidence import Evidence
 from kaproxy.diagnosis import wording
 from kaproxy.diagnosis.causes import CAUSE_ROWS
@@ -14,7 +16,7 @@ from kaproxy.diagnosis.codes import termination_code
 from kaproxy.diagnosis.roots import describe
 from kaproxy.diagnosis.verdict import Confidence, Finding, Verdict
 
-_SETTLED = Confidence.SETTLED  # a member costs a call each time it is asked for, before Python 3.12
+_SETTLED: Final = Confidence.SETTLED  # a member costs a call each time it is asked for, before Python 3.12
 
 
 def verdict(evidence: Evidence, finding: Finding) -> Verdict:

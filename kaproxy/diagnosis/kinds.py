@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from kaproxy.connection.evidence import Frame
 from kaproxy.diagnosis import frames
+from kaproxy.diagnosis.numbers import utc
 
 
 class RecordError(ValueError):
@@ -35,21 +35,21 @@ def _shown(value: object) -> str:
 
 _SHOWN = 80
 _ORDINARY = 1e9
-_NO_PARTS = 1.5 * 2**52
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of value. `read` gets the field's name for its errors, and raises RecordError.
 
-    `inline`: what `write` does as an expression of `value`, where a call would cost more than what is done.
-    `parts`: the fields, where the value is a table.
+    `inline`: what `write` does as an expression of `value`, with the names that `written.py` has.
+    `parts` and `made`: the fields and the class, where the value is a table.
     """
 
     write: Callable[[Any], object]
     read: Callable[[str, object], Any]
     inline: str = ""
     parts: Fields = ()
+    made: type[Any] | None = None
 
 
 Fields: TypeAlias = tuple[tuple[str, Kind], ...]
@@ -94,22 +94,6 @@ def _read_time(field: str, value: object) -> float:
     return moment.timestamp()
 
 
-def _write_time(value: float) -> str:
-    whole = int(value)
-    micros = round((value - whole) * 1e6)
-    if not 0 <= micros < _MICROS:  # rounded up to the next second, or from before 1970
-        whole, micros = whole + micros // _MICROS, micros % _MICROS
-    return f"{_second(whole)}.{micros:06d}Z"
-
-
-_MICROS = 1_000_000
-
-
-@lru_cache(16)  # most connections are opened and closed in one second
-def _second(value: int) -> str:
-    return datetime.fromtimestamp(value, UTC).isoformat().removesuffix("+00:00")
-
-
 def _read_texts(field: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise RecordError(field, value, "a list of texts")
@@ -135,40 +119,24 @@ def _millis(value: float) -> float:
     return round(value * 1e3) / 1e3 if -_ORDINARY < value < _ORDINARY else round(value, 3)
 
 
-def to_thousandths(value: float) -> float:
-    """The same as `round(value, 3)` in a third of its time: no decimals are made where no tie is near."""
-    scaled = value * 1e3
-    whole = scaled + _NO_PARTS - _NO_PARTS
-    if 0.0 <= value < _ORDINARY and -_NO_TIE < scaled - whole < _NO_TIE:
-        return whole / 1e3
-    return round(value, 3)
-
-
-_NO_TIE = 0.499
-
-
-def _rounded(scale: str, places: int) -> str:
-    """`_seconds` or `_millis` as an expression: floats have no bits for parts of one beside this large number."""
-    near = f"(value * {scale} + {_NO_PARTS!r} - {_NO_PARTS!r}) / {scale}"
-    return f"{near} if -{_ORDINARY!r} < value < {_ORDINARY!r} else round(value, {places})"
+def _rounded(scale: str, otherwise: str) -> str:
+    """`_seconds` or `_millis` as an expression."""
+    near = f"(value * {scale} + BIG - BIG) / {scale}"
+    return f"{near} if -1e9 < value < 1e9 else {otherwise}(value)"
 
 
 def _texts(value: tuple[str, ...]) -> list[str]:
     return list(value)
 
 
-def _packed(value: tuple[Frame, ...]) -> list[str]:
-    return [frames.pack(frame) for frame in value]
-
-
 TEXT = Kind(_as_it_is, _read_text, "value")
 WHOLE = Kind(_as_it_is, _read_whole, "value")
-SECONDS = Kind(_seconds, _read_number, _rounded("1e6", 6))
-MILLIS = Kind(_millis, _read_number, _rounded("1e3", 3))
+SECONDS = Kind(_seconds, _read_number, _rounded("1e6", "millionths"))
+MILLIS = Kind(_millis, _read_number, _rounded("1e3", "thousandths"))
 FLAG = Kind(_as_it_is, _read_flag, "value")
-TIME = Kind(_write_time, _read_time)
-TEXTS = Kind(_texts, _read_texts)
-FRAMES = Kind(_packed, _read_frames)
+TIME = Kind(utc, _read_time, "utc(value)")
+TEXTS = Kind(_texts, _read_texts, "list(value)")
+FRAMES = Kind(frames.packed, _read_frames, "packed(value)")
 
 
 def one_of(*allowed: str) -> Kind:

@@ -26,7 +26,7 @@ from kaproxy.diagnosis.reading import (
     own_delay,
     version,
 )
-from kaproxy.diagnosis.signs import fitting_signs
+from kaproxy.diagnosis.signs import fitting_signs, may_show
 from kaproxy.diagnosis.verdict import Cause, Verdict
 
 #: Fewer expiries and signs teach nothing; more than these are forgotten, the oldest first.
@@ -85,6 +85,14 @@ def sure_expiry(evidence: Evidence, verdict: Verdict) -> Expiry | None:
     )
 
 
+def may_teach(evidence: Evidence, verdict: Verdict) -> bool:
+    """Could this be a sure expiry, or show a sign? Of most connections one look says no."""
+    return verdict.cause is _EXPIRED or may_show(evidence, verdict)
+
+
+_EXPIRED = Cause.KEEP_ALIVE_TIMEOUT
+
+
 def likelihood(profile: BrokerProfile, expiries: list[Expiry]) -> float:
     """Logarithm of how likely these expiries are for that broker, each spread evenly over its window."""
     total = 0.0
@@ -116,6 +124,8 @@ class Learner:
 
     def learn(self, evidence: Evidence, verdict: Verdict) -> bool:
         """Take one closed connection in; True where the name has changed."""
+        if not may_teach(evidence, verdict):
+            return False
         expiry, fits = sure_expiry(evidence, verdict), fitting_signs(evidence, verdict)
         if expiry is None and fits is None:
             return False

@@ -8,6 +8,7 @@ Read next: `rules/__init__.py`.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from kaproxy.connection.evidence import Evidence, Frame
 from kaproxy.connection.facts import Ending, LegFacts, Phase, Side
@@ -15,16 +16,16 @@ from kaproxy.diagnosis.profiles import profile_named
 from kaproxy.mqtt.codes import PACKET_NAMES, PacketType
 
 #: Network and scheduling between the broker's clock and what is seen here, seconds (both sides of a window).
-EARLY_TOLERANCE_S = 0.2
-LATE_TOLERANCE_S = 0.3
+EARLY_TOLERANCE_S: Final = 0.2
+LATE_TOLERANCE_S: Final = 0.3
 #: Below this, kaproxy's own delays explain nothing, seconds.
-DELAY_MATTERS_S = 0.05
+DELAY_MATTERS_S: Final = 0.05
 
 #: What `Unreadable.what` says where the first bytes are another protocol's.
-STRANGERS = frozenset({"tls", "http", "ssh", "proxy_header", "mqtt_sn", "zeros", "other"})
+STRANGERS: Final = frozenset({"tls", "http", "ssh", "proxy_header", "mqtt_sn", "zeros", "other"})
 
-_TCP_GAVE_UP = (Ending.TIMED_OUT, Ending.UNREACHABLE)
-_LEVELS = {"3.1": 3, "3.1.1": 4, "5.0": 5}
+_TCP_GAVE_UP: Final[tuple[Ending, ...]] = (Ending.TIMED_OUT, Ending.UNREACHABLE)
+_LEVELS: Final = {"3.1": 3, "3.1.1": 4, "5.0": 5}
 
 
 class Life(StrEnum):
@@ -100,7 +101,7 @@ def perhaps_expired_unseen(evidence: Evidence) -> bool:
     return silent_s >= low - EARLY_TOLERANCE_S
 
 
-_LONG_STALL_S = 1.0
+_LONG_STALL_S: Final = 1.0
 
 
 def all_acknowledged(facts: LegFacts) -> bool:
@@ -169,7 +170,7 @@ def idle_both_ways(evidence: Evidence) -> bool:
 
 
 #: Boxes on the path are not known to cut sooner, seconds.
-LONG_IDLE_S = 10.0
+LONG_IDLE_S: Final = 10.0
 
 
 def strong_limit_high(evidence: Evidence) -> float | None:

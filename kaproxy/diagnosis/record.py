@@ -10,42 +10,36 @@ Read next: `shapes.py` for the fields, `kinds.py` for their values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Origin, RelayFacts
-from kaproxy.diagnosis.kinds import MILLIS, RecordError, to_thousandths
+from kaproxy.diagnosis.kinds import MILLIS, RecordError
+from kaproxy.diagnosis.numbers import to_thousandths
 from kaproxy.diagnosis.reading import stated_code, version
 from kaproxy.diagnosis.shapes import (
     FACTS,
-    IMPLIED,
     MEASURED,
     ORIGIN,
     SILENCES,
     STATED,
     STORY,
-    USUAL,
     WHO,
     take,
 )
 from kaproxy.diagnosis.verdict import RuledOut, Verdict
-from kaproxy.diagnosis.writers import writer
+from kaproxy.diagnosis.written import put_measured, put_origin, put_stated, put_story, put_who_and_how
 from kaproxy.mqtt.codes import reason_name
 
 __all__ = ["SILENCES", "RecordError", "from_record", "to_record"]
 
 #: The only version of the fields that can be read.
-SCHEMA = 1
-_NEEDED = (
+SCHEMA: Final = 1
+_NEEDED: Final[tuple[str, ...]] = (
     *(name for name, _ in ORIGIN if name != "transport"),
     *(name for name, _ in FACTS),
 )
-_MS = 1000.0
-_put_origin = writer(ORIGIN, USUAL)
-_put_who_and_how = writer((*WHO, *FACTS), USUAL)
-_put_stated = writer(STATED, USUAL)
-_put_measured = writer(MEASURED, USUAL, {name: IMPLIED[name] for name in SILENCES})
-_put_story = writer(STORY, USUAL)
+_MS: Final = 1000.0
 
 
 def to_record(
@@ -54,16 +48,16 @@ def to_record(
     """The closing line's fields, ready for JSON; put into `record` where one is given."""
     if record is None:
         record = {}
-    _put_origin(record, evidence.origin)
-    _put_who_and_how(record, evidence)
+    put_origin(record, evidence.origin)
+    put_who_and_how(record, evidence)
     _put_reason(record, evidence)
-    _put_stated(record, evidence)
+    put_stated(record, evidence)
     if evidence.close_how == "disconnect":
         _leave_out_first_disconnect(record)
     _put_verdict(record, verdict)
-    _put_measured(record, evidence)
+    put_measured(record, evidence)
     put_relay(record, evidence.relay)
-    _put_story(record, evidence)
+    put_story(record, evidence)
     return record
 
 

@@ -3,7 +3,7 @@
 Names are those of the evidence. What is None is left out of a record, and so are a few fields at their usual
 value (`USUAL`), to keep lines short; what is left out takes the evidence's default when read.
 `docs/log-schema.md` gives each field its meaning.
-Read next: `writers.py`, which makes functions of them; `record.py`, which puts the groups together.
+Read next: `writers.py`, which makes `written.py` of them; `record.py`, which puts the groups together.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from kaproxy.connection.evidence import Late, Neighbours, PartialPacket, Rival, Sighting, Unreadable
-from kaproxy.connection.facts import Ending, LegFacts, Phase, ProxyAction
+from kaproxy.connection.evidence import Evidence, Late, Neighbours, PartialPacket, Rival, Sighting, Unreadable
+from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyAction
 from kaproxy.connection.keepalive import Counts
 from kaproxy.diagnosis.kinds import (
     FLAG,
@@ -30,7 +30,7 @@ from kaproxy.diagnosis.kinds import (
     member_of,
     one_of,
 )
-from kaproxy.diagnosis.writers import SAME, Implied, part_writer
+from kaproxy.diagnosis.writers import SAME, Group, Implied, Record, module_text, put
 
 _PEER = one_of("client", "broker")
 
@@ -80,7 +80,12 @@ def _part(made: type[Any], of: Fields, implied: Implied | None = None) -> Kind:
             found.setdefault(name, None)
         return made(**found)
 
-    return Kind(part_writer(of, USUAL, implied), read, parts=of)
+    def write(value: object) -> Record:
+        record: Record = {}
+        put(record, value, of, USUAL, implied)
+        return record
+
+    return Kind(write, read, parts=of, made=made)
 
 
 _MAY_BE_NONE = frozenset({"size"})
@@ -97,13 +102,13 @@ IMPLIED: Implied = {
 
 def _leg(of: Fields) -> Kind:
     """A leg: the kernel's zeros are left out, and put back where it was asked."""
-    whole = _part(LegFacts, of, {name: IMPLIED[name] for name in ZEROS})
+    whole = _part(LegFacts, of, IMPLIED)
 
     def read(field: str, value: object) -> Any:
         asked = isinstance(value, Mapping) and value.get("window") is not None
         return whole.read(field, {**dict.fromkeys(ZEROS, 0), **value} if asked else value)  # type: ignore[dict-item]
 
-    return Kind(whole.write, read, parts=of)
+    return Kind(whole.write, read, parts=of, made=LegFacts)
 
 
 _SIGHTING = _part(Sighting, (("packet", TEXT), ("ago_s", SECONDS)))
@@ -235,6 +240,21 @@ STORY: Fields = (
     ("history", TEXT),
     ("frames", FRAMES),
 )
+
+#: The functions of `written.py`.
+GROUPS = (
+    Group("put_origin", Origin, ORIGIN),
+    Group("put_who_and_how", Evidence, (*WHO, *FACTS)),
+    Group("put_stated", Evidence, STATED),
+    Group("put_measured", Evidence, MEASURED),
+    Group("put_story", Evidence, STORY),
+)
+
+
+def written() -> str:
+    """The source of `written.py`."""
+    return module_text(GROUPS, USUAL, IMPLIED)
+
 
 #: Fields beyond those of the design's closing line, each needed to judge the line again, and why.
 EXTRA_FIELDS: dict[str, str] = {

@@ -71,3 +71,11 @@ def fitting_signs(evidence: Evidence, verdict: Verdict) -> frozenset[str] | None
     """The profiles that a closed connection's signs leave, None where it shows no sign."""
     left = [sign.fits for sign in SIGNS if sign.shows(evidence, verdict)]
     return frozenset(BROKER_PROFILES).intersection(*left) if left else None
+
+
+def may_show(evidence: Evidence, verdict: Verdict) -> bool:
+    """Could the connection have a sign? All of them are refusals or oddities."""
+    return bool(evidence.oddities) or verdict.cause is _SAYS_NO
+
+
+_SAYS_NO = Cause.CONNECT_REFUSED

@@ -8,6 +8,7 @@ Read next: `causes.py` for what each cause means, `rules/__init__.py` for how on
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from kaproxy.connection.records import record
 
@@ -47,7 +48,7 @@ class Cause(StrEnum):
 
 
 #: Endings somebody meant; every other cause is a drop.
-CLEAN_CAUSES = frozenset(
+CLEAN_CAUSES: Final = frozenset(
     {Cause.CLIENT_DISCONNECT, Cause.CLIENT_DISCONNECT_WITH_WILL, Cause.PROBE, Cause.PROXY_SHUTDOWN}
 )
 
@@ -82,7 +83,7 @@ class Confidence(StrEnum):
         return _RANKS[self]
 
 
-_RANKS = {Confidence.UNCLEAR: 0, Confidence.LIKELY: 1, Confidence.SETTLED: 2}
+_RANKS: Final = {Confidence.UNCLEAR: 0, Confidence.LIKELY: 1, Confidence.SETTLED: 2}
 
 
 def weaker(one: Confidence, other: Confidence) -> Confidence:
@@ -98,9 +99,13 @@ class RuledOut:
     because: str
 
 
-@record(frozen=True, slots=True)
+@record(unsafe_hash=True, slots=True, init=False)
 class Verdict:
-    """What is said of one ended connection, fit for the closing line."""
+    """What is said of one ended connection, fit for the closing line. Nobody changes it.
+
+    Its `__init__` is spelled out, and it therefore not frozen, to be machine code where the rest is: each connection
+    makes one.
+    """
 
     cause: Cause
     root: str | None
@@ -111,6 +116,28 @@ class Verdict:
     advice: str
     ruled_out: tuple[RuledOut, ...] = ()
     would_settle: str | None = None
+
+    def __init__(
+        self,
+        cause: Cause,
+        root: str | None,
+        owner: Owner,
+        confidence: Confidence,
+        code: str,
+        explanation: str,
+        advice: str,
+        ruled_out: tuple[RuledOut, ...] = (),
+        would_settle: str | None = None,
+    ) -> None:
+        self.cause = cause
+        self.root = root
+        self.owner = owner
+        self.confidence = confidence
+        self.code = code
+        self.explanation = explanation
+        self.advice = advice
+        self.ruled_out = ruled_out
+        self.would_settle = would_settle
 
 
 @record(frozen=True, slots=True)

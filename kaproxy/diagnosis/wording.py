@@ -6,14 +6,17 @@ Read next: `explain.py`, which puts a whole verdict together.
 
 from __future__ import annotations
 
+from typing import Final
+
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Phase
 from kaproxy.connection.keepalive import Counts
+from kaproxy.diagnosis.numbers import with_thousandths
 from kaproxy.diagnosis.verdict import RuledOut
 
-_WHO = {"client": "The client", "broker": "The broker", "proxy": "kaproxy", "unknown": "Nobody seen"}
-_NOBODY = _WHO["unknown"]
-_HOW = {
+_WHO: Final = {"client": "The client", "broker": "The broker", "proxy": "kaproxy", "unknown": "Nobody seen"}
+_NOBODY: Final = _WHO["unknown"]
+_HOW: Final = {
     "disconnect": "sent DISCONNECT",
     "fin": "closed (FIN)",
     "rst": "reset its leg (RST)",
@@ -23,9 +26,9 @@ _HOW = {
     "tls_alert": "sent a TLS alert",
     "local": "ended the connection",
 }
-_DIALED = {"timed_out": "did not answer the dial", "unreachable": "could not be dialed"}
-_DIALING = Phase.DIALING
-_WHEN = {
+_DIALED: Final = {"timed_out": "did not answer the dial", "unreachable": "could not be dialed"}
+_DIALING: Final = Phase.DIALING
+_WHEN: Final = {
     Phase.ACCEPTED: " just accepted",
     Phase.PROXY_HEADER: " before its PROXY header was complete",
     Phase.TLS: " in the TLS handshake",
@@ -39,10 +42,10 @@ def seconds(value: float) -> str:
     """A duration with at most three decimals, one from 1000 s on: "15.003 s"."""
     if value >= _LONG_S:
         return f"{value:.1f} s"
-    return f"{value:.3f}".rstrip("0").rstrip(".") + " s"
+    return with_thousandths(value).rstrip("0").rstrip(".") + " s"
 
 
-_LONG_S = 1000.0
+_LONG_S: Final = 1000.0
 
 
 def moment(value: float) -> str:
@@ -53,7 +56,7 @@ def moment(value: float) -> str:
     return f"{millis:.1f}".removesuffix(".0") + " ms" if millis < _FINE_MS else f"{millis:.0f} ms"
 
 
-_FINE_MS = 10.0
+_FINE_MS: Final = 10.0
 
 
 def held(unsent: int | None) -> str:
@@ -66,7 +69,7 @@ def in_all(stalled_s: float) -> str:
     return f", in all for {seconds(stalled_s)}" if stalled_s >= _STALLED_MATTERS_S else ""
 
 
-_STALLED_MATTERS_S = 0.001
+_STALLED_MATTERS_S: Final = 0.001
 
 
 def counted(number: int, noun: str) -> str:

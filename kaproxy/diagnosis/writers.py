@@ -1,21 +1,22 @@
-"""Writers: a function made of each table of fields, once at import, that writes it in straight lines.
+"""Writers: the text of a module that writes the tables' fields in straight lines, and `put`, which walks a table.
 
 A closing line has up to a hundred fields, and a loop over their table would cost more than all else that is done
-for a connection. So a table is spelled out as Python, as `dataclass` does for `__init__`: one read, one test and one
-store for each field. What a writer writes is what `put` writes, which walks the table; a test holds them together.
+for a connection. So the tables are spelled out as Python: one read, one test and one store for each field, typed so
+that a compiler can make machine code of it. What a writer writes is what `put` writes; a test holds them together.
 It may not know which fields there are.
-Read next: `shapes.py`, the tables.
+Read next: `shapes.py`, the tables; `written.py`, the text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeAlias
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from kaproxy.diagnosis.kinds import Fields, Kind
 
 Record: TypeAlias = dict[str, object]
-Writer: TypeAlias = Callable[[Record, Any], None]
 #: A field that is left out where another one is known and it has a certain value: that of the other one (`SAME`), or
 #: this one. Where it is not known itself, it is then written as null, after all others.
 Implied: TypeAlias = Mapping[str, tuple[str, object]]
@@ -24,75 +25,194 @@ SAME: Final = object()
 _NOTHING = object()
 
 
-def put(record: Record, source: object, group: Fields, usual: Mapping[str, object]) -> None:
+def put(
+    record: Record, source: object, group: Fields, usual: Mapping[str, object], implied: Implied | None = None
+) -> None:
     """Write the fields of `source` that are known and not as usual, by walking their table."""
+    implied = _of(group, implied or {})
     for name, kind in group:
         value = getattr(source, name)
         if value is not None and value != usual.get(name, _NOTHING):
-            record[name] = kind.write(value)
+            written = kind.write(value)
+            if name not in implied or not _told(record, source, written, *implied[name]):
+                record[name] = written
+    for name, (teller, _) in implied.items():
+        if getattr(source, name) is None and getattr(source, teller) is not None:
+            record[name] = None
 
 
-def writer(group: Fields, usual: Mapping[str, object], implied: Implied | None = None) -> Writer:
-    """A function that writes these fields into a record."""
-    made: Writer = _made("record, source", group, _lines(group, usual, implied or {}))
-    return made
+def _of(group: Fields, implied: Implied) -> Implied:
+    names = {name for name, _ in group}
+    return {name: told for name, told in implied.items() if name in names}
 
 
-def part_writer(
-    group: Fields, usual: Mapping[str, object], implied: Implied | None = None
-) -> Callable[[Any], Record]:
-    """A function that gives these fields as a record of their own."""
-    lines = ("record = {}", *_lines(group, usual, implied or {}), "return record")
-    made: Callable[[Any], Record] = _made("source", group, lines)
-    return made
+def _told(record: Record, source: object, written: object, teller: str, value: object) -> bool:
+    if getattr(source, teller) is None:
+        return False
+    return written == (record.get(teller) if value is SAME else value)
 
 
-def _made(arguments: str, group: Fields, lines: Iterable[str]) -> Any:
-    body = "\n".join(f"    {line}" for line in lines)
-    names: dict[str, object] = {f"write_{name}": kind.write for name, kind in group}
-    code = compile(f"def write({arguments}):\n{body}\n", f"<writer of {group[0][0]} …>", "exec")
-    exec(code, names)  # noqa: S102 - made of nothing but the tables of this package
-    return names["write"]
+class Group(NamedTuple):
+    """Fields that one function writes: its name, the class they are of, and their table."""
+
+    function: str
+    of: type[Any]
+    table: Fields
 
 
-def _lines(group: Fields, usual: Mapping[str, object], implied: Implied) -> Iterator[str]:
-    yield from (f"{name} = None" for name in sorted(_told_by(implied, same=True)))
-    yield from (f"of_{name} = source.{name}" for name in sorted(_told_by(implied)))
+def module_text(groups: Iterable[Group], usual: Mapping[str, object], implied: Implied) -> str:
+    """The module's source: a function for each part of a record, then one for each group.
+
+    It can be made only where the groups' classes run as written: compiled, they do not tell their types as text.
+    """
+    groups = tuple(groups)
+    parts = {kind.made: kind.parts for group in groups for _, kind in group.table if kind.made is not None}
+    texts = [
+        function_text(Group(_part_name(of), of, table), usual, implied, part=True)
+        for of, table in parts.items()
+    ]
+    texts += [function_text(group, usual, implied) for group in groups]
+    return "\n\n\n".join([_HEAD + _imports({*parts, *(group.of for group in groups)}), *texts]) + "\n"
+
+
+_HEAD = '''"""The fields of the closing line, one read, one test and one store each: the tables of `shapes.py`.
+
+Generated by `python -m kaproxy.docs`; do not edit.
+Read next: `writers.py`, which spells them.
+"""
+
+from __future__ import annotations
+
+'''
+_USED = {
+    "kaproxy.diagnosis.frames": ["packed"],
+    "kaproxy.diagnosis.numbers": ["BIG", "millionths", "thousandths", "utc"],
+}
+
+
+def _imports(classes: Iterable[type[Any]]) -> str:
+    used = dict(_USED)
+    for each in classes:
+        used[each.__module__] = [*used.get(each.__module__, ()), each.__name__]
+    return "\n".join(
+        f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(used.items())
+    )
+
+
+def function_text(group: Group, usual: Mapping[str, object], implied: Implied, part: bool = False) -> str:
+    """A function that writes the group's fields into a record, or with `part` gives them as one of their own."""
+    function, of, table = group
+    types = {each.name: str(each.type) for each in fields(of)}
+    body = list(_lines(table, types, usual, _of(table, implied)))
+    if part:
+        start = f"def {function}(source: {of.__name__}) -> dict[str, object]:"
+        body = ["record: dict[str, object] = {}", *body, "return record"]
+    else:
+        start = f"def {function}(record: dict[str, object], source: {of.__name__}) -> None:"
+    return "\n".join([start, *(f"    {line}" for line in _declared_once(body))])
+
+
+def _declared_once(lines: Iterable[str]) -> Iterator[str]:
+    """A name's type is told where it is first given a value."""
+    declared: set[str] = set()
+    for line in lines:
+        name, colon, rest = line.partition(": ")
+        if not colon or not name.isidentifier():
+            yield line
+        elif name in declared:
+            yield f"{name} ={rest.partition(' =')[2]}"
+        else:
+            declared.add(name)
+            yield line
+
+
+def _part_name(of: type[Any]) -> str:
+    return "_" + "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in of.__name__)[1:]
+
+
+def _lines(
+    group: Fields, types: Mapping[str, str], usual: Mapping[str, object], implied: Implied
+) -> Iterator[str]:
+    for name in sorted(_tellers(implied, same=True)):
+        yield f"written_{name}: {types[name]} = None"
+    for name in sorted(_tellers(implied)):
+        yield f"{name} = source.{name}"
     for name, kind in group:
         if name in implied:
             yield from _implied_lines(name, kind, *implied[name])
-            continue
-        yield f"value = source.{name}"
-        yield f"if {_test(name, usual)}:"
-        kept = f"{name} = " if name in _told_by(implied, same=True) else ""
-        yield f"    {kept}record[{name!r}] = {_written(name, kind)}"
+        elif name in _tellers(implied):
+            yield from _teller_lines(name, kind, name in _tellers(implied, same=True))
+        else:
+            yield from _field_lines(name, kind, types[name], usual)
     for name, (teller, _) in implied.items():
-        yield f"if of_{name} is None and of_{teller} is not None:"
-        yield f"    record[{name!r}] = None"
+        yield f"if {name} is None and {teller} is not None:"
+        yield f'    record["{name}"] = None'
 
 
-def _told_by(implied: Implied, same: bool = False) -> set[str]:
+def _tellers(implied: Implied, same: bool = False) -> set[str]:
     """The fields that others depend on; with `same`, those whose written value is needed too."""
     return {teller for teller, value in implied.values() if not same or value is SAME}
 
 
-def _implied_lines(name: str, kind: Kind, teller: str, value: object) -> Iterator[str]:
-    yield f"value = of_{name} = source.{name}"
-    if value is SAME:
-        yield f"if value is not None and value != of_{teller}:"
-        yield f"    value = {_written(name, kind)}"
-        yield f"    if value != {teller}:"
-        yield f"        record[{name!r}] = value"
+def _field_lines(name: str, kind: Kind, type_: str, usual: Mapping[str, object]) -> Iterator[str]:
+    """What is only passed on is read as an object, and not taken apart and put together again."""
+    value, indent, tests = f"source.{name}", "    ", []
+    if type_.endswith(" | None"):
+        as_it_is = kind.inline == "value" and kind.made is None
+        read = "number" if type_ == "float | None" else "value" if as_it_is else name
+        yield f"{read}{': object' if read == 'value' else ''} = {value}"
+        value, tests = read, [f"{read} is not None"]
+    if name in usual:
+        tests.append(f"{value} != {_spelled(usual[name])}" if usual[name] else value)
+    if tests:
+        yield f"if {' and '.join(tests)}:"
     else:
-        yield f"if value is not None and (value != {value!r} or of_{teller} is None):"
-        yield f"    record[{name!r}] = {_written(name, kind)}"
+        indent = ""
+    if type_.startswith("float"):
+        yield f"{indent}figure = {value}"
+        value = "figure"
+    yield from _assigned(f'record["{name}"]', _written(kind, value), indent)
 
 
-def _test(name: str, usual: Mapping[str, object]) -> str:
-    if name not in usual:
-        return "value is not None"
-    return f"value is not None and value != {usual[name]!r}" if usual[name] else "value"
+def _teller_lines(name: str, kind: Kind, same: bool) -> Iterator[str]:
+    yield f"if {name} is not None:"
+    if same:
+        yield f"    figure = {name}"
+        yield from _assigned(f"written_{name}", _written(kind, "figure"), "    ")
+        yield f'    record["{name}"] = written_{name}'
+    else:
+        yield f'    record["{name}"] = {_written(kind, name)}'
 
 
-def _written(name: str, kind: Kind) -> str:
-    return kind.inline or f"write_{name}(value)"
+def _implied_lines(name: str, kind: Kind, teller: str, value: object) -> Iterator[str]:
+    yield f"{name} = source.{name}"
+    if value is SAME:
+        yield f"if {name} is not None and {name} != {teller}:"
+        yield f"    figure = {name}"
+        yield from _assigned("written", _written(kind, "figure"), "    ")
+        yield f"    if written != written_{teller}:"
+        yield f'        record["{name}"] = written'
+    else:
+        yield f"if {name} is not None and ({name} != {_spelled(value)} or {teller} is None):"
+        yield f'    record["{name}"] = {_written(kind, name)}'
+
+
+def _assigned(target: str, expression: str, indent: str) -> Iterator[str]:
+    """On one line where it fits there."""
+    line = f"{indent}{target} = {expression}"
+    if len(line) + _INDENT <= _WIDTH:
+        yield line
+    else:
+        yield from (f"{indent}{target} = (", f"{indent}    {expression}", f"{indent})")
+
+
+_INDENT, _WIDTH = 4, 110
+
+
+def _written(kind: Kind, value: str) -> str:
+    expression = f"{_part_name(kind.made)}(value)" if kind.made else kind.inline
+    return re.sub(r"\bvalue\b", value, expression)
+
+
+def _spelled(value: object) -> str:
+    return repr(value).replace("'", '"')

@@ -61,6 +61,7 @@ class Pair:
         "probe_at",  # when to see whether the bytes before a RST have arrived
         "released",
         "shut_at",  # when the first FIN was forwarded
+        "unsettled",  # the poller will have it settled before the batch is over
         "witness",
     )
 
@@ -79,7 +80,7 @@ class Pair:
         self.dwell = 0.0
         self.looks = 0
         self.patience_s = poller.timing.linger_s
-        self.gone = self.released = False
+        self.gone = self.released = self.unsettled = False
 
     # -- what happens --------------------------------------------------------------------------------
 
@@ -98,7 +99,7 @@ class Pair:
         self.poller.add(leg)
 
     def stir(self, leg: Leg, mask: int, now: float) -> None:
-        """The poller has something for a leg that is not simply relaying."""
+        """The poller has something for a leg that is not simply relaying. `settle` has to follow in the same batch."""
         if leg.connecting:
             dialing.progress(self, mask, now)
         elif leg.open:
@@ -112,7 +113,6 @@ class Pair:
                     self.read(leg, now)
             elif mask & ERROR and leg.open:  # a flush just now may have closed it
                 self._reset_after_fin(leg, now)
-        self.settle(now)
 
     def wake(self, now: float) -> None:
         """A deadline of this pair has come, or was to come when it was set."""
@@ -317,6 +317,7 @@ class Pair:
 
     def settle(self, now: float) -> None:
         """Do what has become due, end what is over, and set poller and alarm for the rest."""
+        self.unsettled = False
         if self.released:
             return
         self.probe_at = math.inf

@@ -215,12 +215,8 @@ class Poller:
                     self._end_faulty(leg, fault, now)
             else:
                 stirring.append((leg, mask))
-        for leg, mask in stirring:
-            if leg.open:  # not closed by what was served before it in this batch
-                try:
-                    leg.pair.stir(leg, mask, now)
-                except Exception as fault:
-                    self._end_faulty(leg, fault, now)
+        if stirring:
+            self._stir(stirring, now)
         # last, or a newcomer's socket would be told what was meant for one that this batch has closed
         for fd in calling:
             if (on_call := self._calls.get(fd)) is not None:
@@ -232,6 +228,29 @@ class Poller:
         if done - now > RESOLUTION_S:
             self.batches.add(done - now, done)
         return done
+
+    def _stir(self, stirring: list[tuple[Leg, int]], now: float) -> None:
+        """What does not simply flow: first everything is read, then each pair does what follows, both legs known.
+
+        A peer that was sent the last bytes has often ended its side by then, and need not be told of the end at all.
+        """
+        unsettled: list[Pair] = []
+        for leg, mask in stirring:
+            if not leg.open:  # closed by what was served before it in this batch
+                continue
+            pair = leg.pair
+            try:
+                pair.stir(leg, mask, now)
+            except Exception as fault:
+                pair.fault(fault, now)
+            if not pair.unsettled:
+                pair.unsettled = True
+                unsettled.append(pair)
+        for pair in unsettled:
+            try:
+                pair.settle(now)
+            except Exception as fault:
+                pair.fault(fault, now)
 
     def judge_soon(self, pair: Sleeper, now: float) -> None:
         """Have a pair without sockets judged: at the end of the batch, where one is being served.

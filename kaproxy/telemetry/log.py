@@ -13,33 +13,32 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import structlog
 from structlog.typing import EventDict
 
+from kaproxy.diagnosis.numbers import with_micros
 from kaproxy.telemetry.formats import Format, format_named
 from kaproxy.telemetry.schema import SCHEMA
 from kaproxy.telemetry.sink import Dropped, Sink
 
 Line: TypeAlias = dict[str, Any]
-_NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_NS: Final = 1_000_000_000
+_NUMBERS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 class Clock:
-    """Wall-clock time stamps, ISO 8601 UTC with microseconds; the text of a second is made once."""
-
-    def __init__(self) -> None:
-        self._second: tuple[int, str] = (-1, "")
+    """Wall-clock time stamps, ISO 8601 UTC with microseconds."""
 
     def stamp(self, ns: int) -> str:
         """`ns` nanoseconds since the epoch as "2026-11-23T06:11:00.123456Z"."""
-        second, rest = divmod(ns, 1_000_000_000)
-        cached, text = self._second
-        if second != cached:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = (second, text)
-        return f"{text}.{rest // 1000:06d}Z"
+        return with_micros(ns // _NS, ns % _NS // 1000)
 
 
 class LineMaker:
@@ -48,15 +47,15 @@ class LineMaker:
     def __init__(self, worker: str, spell: Format) -> None:
         self._worker = worker
         self._spell = spell
-        self._clock = Clock()
 
     def __call__(self, logger: object, level: str, event_dict: EventDict) -> bytes:
-        return self._spell(event_dict["line"])
+        return self._spell(event_dict)
 
     def head(self, level: str, event: str) -> Line:
         """A line as far as the log knows it."""
+        ns = time.time_ns()
         return {
-            "timestamp": self._clock.stamp(time.time_ns()),
+            "timestamp": with_micros(ns // _NS, ns % _NS // 1000),
             "level": level,
             "event": event,
             "schema": SCHEMA,
@@ -76,10 +75,18 @@ class LineMaker:
 
 
 class _LineLogger(structlog.BoundLoggerBase):
-    """The bound logger: takes a line as it is. What is not severe enough does not come this far."""
+    """The bound logger: takes a line as it is. What is not severe enough does not come this far.
+
+    Nothing is ever bound, so the line goes to the processors itself: structlog's own way copies what is bound and
+    what is given into a dict of its own first.
+    """
 
     def write(self, level: str, line: Line) -> None:
-        self._proxy_to_logger(level, line=line)
+        """Have the line spelled and sent."""
+        event: Any = line
+        for process in self._processors:
+            event = process(self._logger, level, event)
+        getattr(self._logger, level)(event)
 
 
 class _SinkLogger:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from kaproxy.connection.events import Accepted, Closed, Established, Event, LookSooner, ObserverFailed
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Origin
 from kaproxy.diagnosis import Verdict, diagnose
+from kaproxy.diagnosis.numbers import to_millionths
 from kaproxy.diagnosis.record import put_relay, to_record
 from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, USUAL, WHO
 from kaproxy.diagnosis.verdict import CLEAN_CAUSES, Cause, Confidence, Owner
@@ -36,18 +37,18 @@ def level_of(cause: str) -> str:
 class Recorder:
     """Turns events into lines, and counts what `proxy.stopped` tells."""
 
-    def __init__(self, log: Log, on_verdict: Callable[[Evidence, Verdict], None] | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        on_verdict: Callable[[Evidence, Verdict], None] | None = None,
+        judge: Callable[[Evidence], Verdict] = diagnose,
+    ) -> None:
         self._log = log
         self._on_verdict = on_verdict
+        self._judge = judge
         self.accepted = 0
         self.verdicts: Counter[tuple[str, str, str]] = Counter()  # cause, root ("": none), owner
         self.warnings: Counter[str] = Counter()  # by event
-        self._takers: dict[type, Callable[[Any], None]] = {
-            Closed: self._closed,
-            Accepted: self._accepted,
-            Established: self._established,
-            LookSooner: _nothing,
-        }
 
     @property
     def causes(self) -> Counter[str]:
@@ -59,7 +60,14 @@ class Recorder:
 
     def record(self, event: Event) -> None:
         """Write the event's line. Never raises, never blocks."""
-        self._takers.get(type(event), self._told)(event)
+        if isinstance(event, Closed):
+            self._closed(event)
+        elif isinstance(event, Established):
+            self._established(event)
+        elif isinstance(event, Accepted):
+            self._accepted(event)
+        elif not isinstance(event, LookSooner):  # which has nothing to tell
+            self._told(event)
 
     def _accepted(self, event: Accepted) -> None:
         self.accepted += 1
@@ -93,20 +101,26 @@ class Recorder:
     def _closed(self, event: Closed) -> None:
         evidence = event.evidence
         try:
-            verdict = diagnose(evidence)
-            level = _LEVELS[verdict.cause]
+            verdict = self._judge(evidence)
+            level = _LEVELS[verdict.cause._value_]
             line = self._log.head(level, "connection.closed")
             if self._log.wants(level):
                 to_record(evidence, verdict, line)
             counted = (verdict.cause._value_, verdict.root or "", verdict.owner._value_)
-            if self._on_verdict is not None:
-                with suppress(Exception):  # what is learned from a verdict must not cost its line
-                    self._on_verdict(evidence, verdict)
+            self._tell_verdict(evidence, verdict)
         except Exception as error:
             self._closed_despite(evidence, error)
             return
         self.verdicts[counted] += 1
         self._write_line(level, line)
+
+    def _tell_verdict(self, evidence: Evidence, verdict: Verdict) -> None:
+        """What is learned from a verdict must not cost its line."""
+        if self._on_verdict is not None:
+            try:
+                self._on_verdict(evidence, verdict)
+            except Exception:
+                return
 
     def _closed_despite(self, evidence: Evidence, error: Exception) -> None:
         self.verdicts[str(Cause.UNKNOWN), "", str(Owner.PROXY)] += 1
@@ -122,10 +136,6 @@ class Recorder:
         except Exception as error:
             whose = {"conn_id": str(line.get("conn_id"))}
             self._log.write("error", line["event"], {**whose, **_verdict_despite(error)})
-
-
-def _nothing(_: LookSooner) -> None:
-    """Nothing to tell."""
 
 
 def closing_record_despite(evidence: Evidence, error: Exception) -> Record:
@@ -210,7 +220,7 @@ def _put_established(line: Record, event: Established) -> None:
     line["clean_start"] = event.clean_start
     line["session_present"] = event.session_present
     line["will_present"] = event.will_present
-    line["connack_s"] = round(event.connack_s, 6)
+    line["connack_s"] = to_millionths(event.connack_s)
 
 
 def _observer_failed(event: ObserverFailed) -> tuple[str, str, Record]:
@@ -227,6 +237,6 @@ def _known(record: Record) -> Record:
     return {name: value for name, value in record.items() if value is not None}
 
 
-_LEVELS = {cause: level_of(cause) for cause in Cause}
+_LEVELS: Final = {cause.value: level_of(cause) for cause in Cause}
 #: How an event that is neither frequent nor counted becomes its line.
 _LINES: dict[type, Callable[[Any], tuple[str, str, Record]]] = {ObserverFailed: _observer_failed, **WARNINGS}

@@ -28,7 +28,11 @@ class Traffic:
 
     def add(self, tracker: ConnectionTracker) -> None:
         """A connection has closed."""
-        self.from_client, self.from_broker = self.with_live((tracker,))
+        up, down = tracker.up, tracker.down
+        count, packets = self.from_client
+        self.from_client = (count + up.bytes, packets + up.packets)
+        count, packets = self.from_broker
+        self.from_broker = (count + down.bytes, packets + down.packets)
 
     def with_live(self, trackers: Iterable[ConnectionTracker]) -> tuple[tuple[int, int], tuple[int, int]]:
         """From clients and from brokers, with what connections have moved that have not closed."""

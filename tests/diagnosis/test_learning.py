@@ -6,7 +6,7 @@ import pytest
 
 from kaproxy.connection.evidence import Evidence, Late
 from kaproxy.diagnosis import Cause, Verdict, diagnose
-from kaproxy.diagnosis.learning import FEWEST, Expiry, Learner, fitting, sure_expiry
+from kaproxy.diagnosis.learning import FEWEST, Expiry, Learner, fitting, may_teach, sure_expiry
 from kaproxy.diagnosis.profiles import BROKER_PROFILES, UNKNOWN_BROKER, learned_name, profile_named
 from kaproxy.diagnosis.signs import SIGNS, fitting_signs
 from tests.diagnosis.cases import evidence
@@ -145,6 +145,17 @@ def test_signs_that_contradict_each_other_teach_nothing() -> None:
     for code in (2, 6, 2, 6):
         learner.learn(*refused(code))
     assert learner.name is None
+
+
+def test_each_sign_may_teach() -> None:
+    in_3x = replace(expired(15.01), oddities=("disconnect_from_broker_in_3x",), effective_keep_alive=None)
+    for case, verdict in (
+        refused(2),
+        refused(6),
+        (in_3x, replace(diagnose(in_3x), cause=Cause.BROKER_CLOSED)),
+    ):
+        assert fitting_signs(case, verdict) is not None
+        assert may_teach(case, verdict)
 
 
 def test_every_sign_names_profiles_there_are() -> None:

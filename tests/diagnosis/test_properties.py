@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kaproxy.connection.evidence import (
@@ -23,9 +23,13 @@ from kaproxy.connection.facts import Ending, LegFacts, Origin, Phase, ProxyActio
 from kaproxy.connection.keepalive import Counts
 from kaproxy.diagnosis import Cause, Confidence, Verdict, diagnose
 from kaproxy.diagnosis.codes import FIRST_LETTERS, SECOND_LETTERS
+from kaproxy.diagnosis.learning import may_teach, sure_expiry
 from kaproxy.diagnosis.profiles import BROKER_PROFILES
 from kaproxy.diagnosis.reading import STRANGERS
 from kaproxy.diagnosis.record import from_record, to_record
+from kaproxy.diagnosis.rules import RULES
+from kaproxy.diagnosis.rules.orderly import left_in_order
+from kaproxy.diagnosis.signs import fitting_signs
 from kaproxy.mqtt.codes import PACKET_NAMES
 from tests.diagnosis.cases import evidence as healthy
 
@@ -263,3 +267,28 @@ def test_numbers_come_back_to_the_stated_rounding(silence: float, rtt: float, ag
     assert read.silence_s == pytest.approx(silence, abs=0.5e-6)
     assert read.ping_rtt_max_ms == pytest.approx(rtt, abs=0.5e-3)
     assert read.frames[0].ago_s == pytest.approx(ago, abs=0.5001e-3)
+
+
+@given(SOME, st.sampled_from((None, 0)), st.sampled_from((None, 0)))
+def test_who_left_in_order_is_said_to_by_the_rules_behind_that_one_too(
+    evidence: Evidence, code: int | None, connack: int | None
+) -> None:
+    left = replace(
+        evidence,
+        first_disconnect="client",
+        disconnect_from_client=code,
+        connack_code=connack,
+        pings_open=0,
+        unreadable=None,
+    )
+    found = left_in_order(left)
+    assume(found is not None)
+    others = (rule.judge(left) for rule in RULES if rule.judge is not left_in_order)
+    assert next(each for each in others if each is not None) == found
+
+
+@given(SOME)
+def test_what_may_not_teach_is_no_sure_expiry_and_shows_no_sign(evidence: Evidence) -> None:
+    verdict = diagnose(evidence)
+    told = sure_expiry(evidence, verdict) is not None or fitting_signs(evidence, verdict) is not None
+    assert may_teach(evidence, verdict) or not told

@@ -1,10 +1,12 @@
-"""Writers write what the tables of `shapes.py` say, neither more nor less, and in their order."""
+"""Writers write what the tables of `shapes.py` say, neither more nor less, and in their order.
+
+That `written.py` is what the writers of today's tables are, `tests/test_docs.py` holds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -14,12 +16,23 @@ from hypothesis import strategies as st
 
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import RelayFacts
-from kaproxy.diagnosis import Verdict, diagnose
-from kaproxy.diagnosis.kinds import MILLIS, SECONDS, TIME, WHOLE, Fields, Kind, to_thousandths
+from kaproxy.diagnosis import Verdict, diagnose, numbers
+from kaproxy.diagnosis.kinds import MILLIS, SECONDS, WHOLE, Fields, Kind
 from kaproxy.diagnosis.reading import stated_code, version
 from kaproxy.diagnosis.record import to_record
-from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, SILENCES, STATED, STORY, USUAL, WHO, ZEROS
-from kaproxy.diagnosis.writers import SAME, part_writer, put, writer
+from kaproxy.diagnosis.shapes import (
+    FACTS,
+    IMPLIED,
+    MEASURED,
+    ORIGIN,
+    SILENCES,
+    STATED,
+    STORY,
+    USUAL,
+    WHO,
+    ZEROS,
+)
+from kaproxy.diagnosis.writers import SAME, Group, Implied, function_text, put
 from kaproxy.mqtt.codes import reason_name
 from tests.diagnosis.cases import CASES, Case
 from tests.diagnosis.test_properties import SOME
@@ -144,53 +157,73 @@ EDGES = (0.0, -0.0, 5e-7, -5e-7, 1.5e-6, 2.5e-6, 1e9, -1e9, 999_999_999.999_999_
 @given(FLOATS | st.sampled_from(EDGES))
 @pytest.mark.parametrize("kind", [SECONDS, MILLIS], ids=["seconds", "millis"])
 def test_a_number_is_rounded_in_line_as_it_is_by_a_call(kind: Kind, value: float) -> None:
-    inline = eval(kind.inline, {"value": value})  # noqa: S307 - it is of `kinds.py`
+    inline = eval(kind.inline, {"value": value, **vars(numbers)})  # noqa: S307 - it is of `kinds.py`
     assert repr(float(inline)) == repr(float(kind.write(value)))  # type: ignore[arg-type]
 
 
-@given((FLOATS | st.integers(0, 10**7).map(lambda many: many / 2000)).map(lambda value: float(value) + 0.0))
-def test_thousandths_are_those_of_round(value: float) -> None:
-    assert repr(to_thousandths(value)) == repr(round(value, 3))
+@given(SOME)
+def test_a_table_that_is_walked_gives_what_is_written(evidence: Evidence) -> None:
+    record: dict[str, object] = {}
+    put(record, evidence, MEASURED, USUAL, IMPLIED)
+    whole = to_record(evidence, diagnose(evidence))
+    assert record == {name: whole[name] for name, _ in MEASURED if name in whole}
 
 
-@given(st.floats(-1e9, 4e9))
-def test_a_moment_has_the_microseconds_of_its_datetime(value: float) -> None:
-    told = datetime.fromtimestamp(value, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    assert TIME.write(value) == told
-
-
+@dataclass
 class Source:
-    def __init__(self, **values: object) -> None:
-        self.__dict__.update(values)
+    a: int | None = None
+    b: int | None = None
+    c: float | None = None
 
 
 PLAIN: Fields = (("a", WHOLE), ("b", WHOLE), ("c", SECONDS))
 
 
-def test_what_is_not_known_or_is_usual_is_left_out() -> None:
-    write = writer(PLAIN, {"b": 1})
-    for source, told in (
-        (Source(a=0, b=1, c=None), {"a": 0}),
-        (Source(a=None, b=0, c=0.1234567), {"b": 0, "c": 0.123457}),
-    ):
-        record: dict[str, object] = {}
-        write(record, source)
-        assert record == told
-        walk: dict[str, object] = {}
-        put(walk, source, PLAIN, {"b": 1})
-        assert walk == told
+def written(source: Source, usual: Mapping[str, object], implied: Implied) -> Record:
+    """By the text of a writer of `PLAIN`, and the same by walking the table."""
+    names: dict[str, Any] = {"Source": Source, **vars(numbers)}
+    exec(function_text(Group("write", Source, PLAIN), usual, implied), names)  # noqa: S102 - of the table above
+    write: Callable[[Record, Source], None] = names["write"]
+    record: Record = {}
+    write(record, source)
+    walk: Record = {}
+    put(walk, source, PLAIN, usual, implied)
+    assert text(walk) == text(record)
+    return record
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "told"),
-    [(7, 0, {"a": 7}), (7, 3, {"a": 7, "b": 3}), (None, 0, {"b": 0}), (7, None, {"a": 7, "b": None})],
+    ("source", "told"),
+    [(Source(0, 1, None), {"a": 0}), (Source(None, 0, 0.1234567), {"b": 0, "c": 0.123457})],
+)
+def test_what_is_not_known_or_is_usual_is_left_out(source: Source, told: Record) -> None:
+    assert written(source, {"b": 1}, {}) == told
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (Source(7, 0), {"a": 7}),
+        (Source(7, 3), {"a": 7, "b": 3}),
+        (Source(None, 0), {"b": 0}),
+        (Source(7, None), {"a": 7, "b": None}),
+    ],
 )
 def test_a_value_that_another_field_implies_is_left_out_where_that_one_is_known(
-    a: int | None, b: int | None, told: Record
+    source: Source, told: Record
 ) -> None:
-    assert part_writer(PLAIN, {}, {"b": ("a", 0)})(Source(a=a, b=b, c=None)) == told
+    assert written(source, {}, {"b": ("a", 0)}) == told
 
 
-def test_what_is_implied_and_not_known_is_null_after_all_other_fields() -> None:
-    written = part_writer(PLAIN, {}, {"b": ("a", SAME)})(Source(a=1, b=None, c=2.0))
-    assert list(written.items()) == [("a", 1), ("c", 2.0), ("b", None)]
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (Source(1, 1, 2.0), [("a", 1), ("c", 2.0)]),
+        (Source(1, 3, 2.0), [("a", 1), ("b", 3), ("c", 2.0)]),
+        (Source(1, None, 2.0), [("a", 1), ("c", 2.0), ("b", None)]),
+    ],
+)
+def test_what_says_the_same_is_left_out_and_what_is_not_known_then_is_null_after_all_others(
+    source: Source, told: list[tuple[str, object]]
+) -> None:
+    assert list(written(source, {}, {"b": ("a", SAME)}).items()) == told

@@ -21,11 +21,8 @@ def lines(form: str, folder: Path) -> str:
     """What a recorder writes of all events, at one instant and with one verdict."""
     path = folder / form
     log = Log(path=str(path), form=form, level="debug")
-    recorder = Recorder(log)
-    with (
-        mock.patch("kaproxy.telemetry.log.time.time_ns", return_value=NOW_NS),
-        mock.patch("kaproxy.telemetry.recorder.diagnose", return_value=VERDICT),
-    ):
+    recorder = Recorder(log, judge=lambda _: VERDICT)
+    with mock.patch("kaproxy.telemetry.log.time.time_ns", return_value=NOW_NS):
         for event in EVENTS:
             recorder.record(event)
     assert log.close() == 0

@@ -18,6 +18,7 @@ from kaproxy.diagnosis.rules import (
     keep_alive,
     neighbours,
     openings,
+    orderly,
     own,
     pings,
     stated,
@@ -35,6 +36,7 @@ class Rule(NamedTuple):
 
 
 RULES: tuple[Rule, ...] = (
+    Rule("DISCONNECT from the client, and nothing speaks against it", orderly.left_in_order),
     Rule("kaproxy ended it", own.proxy_ended),
     # what the peers stated
     Rule("the first bytes are another protocol", openings.not_mqtt),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from kaproxy.connection.evidence import Evidence
 from kaproxy.diagnosis.profiles import BROKER_PROFILES
 from kaproxy.diagnosis.reading import keep_alive_of, not_taking, version
+from kaproxy.diagnosis.rules.orderly import IN_ORDER
 from kaproxy.diagnosis.verdict import Cause, Confidence, Finding, Owner
 from kaproxy.diagnosis.wording import beaten, in_all, moment, seconds
 from kaproxy.mqtt.codes import reason_name, reason_slug
@@ -133,13 +134,10 @@ def client_disconnect(evidence: Evidence) -> Finding | None:
     return _left_in_order(evidence)
 
 
-_IN_ORDER = Finding(Cause.CLIENT_DISCONNECT, ("It left in order.",), Confidence.SETTLED)
-
-
 def _left_in_order(evidence: Evidence) -> Finding:
     wait = evidence.ping_wait_s
     if not evidence.pings_open or wait is None:
-        return _IN_ORDER
+        return IN_ORDER
     keep_alive = keep_alive_of(evidence)
     if keep_alive and wait >= keep_alive:
         return Finding(
