@@ -21,7 +21,7 @@ from kaproxy.connection.facts import BROKER, CLIENT, Ending, ProxyAction
 from kaproxy.relay import closing, dialing, tcp_info
 from kaproxy.relay.dialing import Address, Dial
 from kaproxy.relay.endings import AGAIN, ending_of
-from kaproxy.relay.leg import CHUNK, ERROR, FIN_DUE, HANGUP, IN, OUT, RST_DUE, UNMASKABLE, Leg
+from kaproxy.relay.leg import CHUNK, ERROR, FIN_DUE, HANGUP, IN, NOTHING_DUE, OUT, RST_DUE, UNMASKABLE, Leg
 from kaproxy.relay.witness import Witness, unseen, with_legs
 
 if TYPE_CHECKING:
@@ -202,17 +202,48 @@ class Pair:
             self.ended(leg, leg.foretold or _FIN, now)
             return False
         leg.show(data, now)
+        if leg.hung_up and self._may_be_last(leg, data):
+            return self._pass_on_last(leg, data, now)
         self._pass_on(leg.other, data, now)
         return True
 
-    def _pass_on(self, leg: Leg, data: bytes, now: float) -> None:
+    def _may_be_last(self, leg: Leg, data: bytes) -> bool:
+        """Nothing but this and the FIN is left of `leg`, it seems, and the other peer can be sent both."""
+        to = leg.other
+        free = to.writing and to.held is None and to.due is NOTHING_DUE
+        return free and len(data) < CHUNK and leg.foretold is None and self.ended_by_proxy is None
+
+    def _pass_on_last(self, leg: Leg, data: bytes, now: float) -> bool:
+        """Pass on what may be the last bytes of a peer: with its FIN, if they are. False: they were."""
+        to = leg.other
+        try:
+            more = leg.sock.recv(CHUNK)
+        except OSError as error:
+            self._pass_on(to, data, now)
+            if error.errno not in AGAIN:
+                self.ended(leg, ending_of(error), now)
+            return False
+        if more:
+            leg.show(more, now)
+            self._pass_on(to, data + more, now)
+            return True
+        self._pass_on(
+            to, data, now, socket.MSG_MORE
+        )  # the FIN follows at once, and sends it: one segment, not two
+        if to.writing and to.held is None:
+            to.shut_down()
+            self.shut_at = min(self.shut_at, now)
+        self.ended(leg, _FIN, now)
+        return False
+
+    def _pass_on(self, leg: Leg, data: bytes, now: float, flags: int = 0) -> None:
         if self.ended_by_proxy is not None:
             return
         if leg.connecting or leg.held is not None:
             leg.hold(data, 0, now)
         elif leg.writing:
             try:
-                sent = leg.sock.send(data)
+                sent = leg.sock.send(data, flags)
             except OSError as error:
                 self.not_sent(leg, data, error, now)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import socket
+import struct
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -63,6 +64,45 @@ async def test_fin_arrives_as_fin_and_is_the_first_ending(source: Side) -> None:
         line = await rig.line()
         assert (line.closed_by, line.close_how) == (source.value, "fin")
         await rig.gone()
+
+
+def segments_of(peer: trio.socket.SocketType) -> int:
+    """How many segments have come to that peer (tcpi_segs_in)."""
+    info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return int(struct.unpack_from("=I", info, 140)[0])
+
+
+@BOTH_WAYS
+async def test_last_bytes_and_fin_arrive_in_one_segment(source: Side) -> None:
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        await send_all(actor, b"hello")
+        assert await read_exactly(other, 5) == b"hello"
+        before = segments_of(other)
+        assert actor._sock.send(b"last words") == 10  # both at once, as far as the proxy can see
+        actor.shutdown(socket.SHUT_WR)
+        assert await read_all(other) == (b"last words", "fin")
+        assert segments_of(other) == before + 1
+        other.close()
+        tracker = rig.trackers[0]
+        assert (await rig.line()).closed_by == source.value
+        assert (
+            bytes(tracker.client_bytes if source is Side.CLIENT else tracker.broker_bytes)
+            == b"hellolast words"
+        )
+
+
+@BOTH_WAYS
+async def test_more_than_a_chunk_before_the_fin_arrives_whole(source: Side) -> None:
+    data = random.Random(7).randbytes(200_000)
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        actor.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        assert actor._sock.send(data) == len(data)
+        actor.shutdown(socket.SHUT_WR)
+        assert await read_all(other) == (data, "fin")
+        other.close()
+        await rig.line()
 
 
 @BOTH_WAYS
