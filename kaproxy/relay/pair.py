@@ -227,9 +227,7 @@ class Pair:
             leg.show(more, now)
             self._pass_on(to, data + more, now)
             return True
-        self._pass_on(
-            to, data, now, socket.MSG_MORE
-        )  # the FIN follows at once, and sends it: one segment, not two
+        self._pass_on(to, data, now, socket.MSG_MORE)  # the FIN goes at once, and in the same segment
         if to.writing and to.held is None:
             to.shut_down()
             self.shut_at = min(self.shut_at, now)
