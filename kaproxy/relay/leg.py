@@ -271,12 +271,9 @@ class Leg:
         except OSError:
             return LegFacts(unsent=held, stalled_s=stalled_s, stalled_now=stalled_now)
         notsent = info.notsent or 0
-        unacked = queued - notsent
-        if self.shut:  # the kernel counts our FIN as a byte, the last one
-            notsent, unacked = (notsent - 1, unacked) if notsent else (0, unacked - 1)
         return LegFacts(
             unsent=held + notsent,
-            unacked=max(0, unacked),
+            unacked=max(0, queued - notsent),
             retransmits=info.retransmits,
             backoff=info.backoff,
             rtt_ms=None if info.rtt_us is None else info.rtt_us / 1000,

@@ -227,11 +227,8 @@ class Pair:
             leg.show(more, now)
             self._pass_on(to, data + more, now)
             return True
-        self._pass_on(to, data, now, socket.MSG_MORE)  # the FIN goes at once, and in the same segment
-        if to.writing and to.held is None:
-            to.shut_down()
-            self.shut_at = min(self.shut_at, now)
-        self.ended(leg, _FIN, now)
+        self.ended(leg, _FIN, now)  # first: what both kernels say is of the time before these bytes
+        self._pass_on(to, data, now, socket.MSG_MORE)  # settling sends the FIN, and both in one segment
         return False
 
     def _pass_on(self, leg: Leg, data: bytes, now: float, flags: int = 0) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from kaproxy.build import COMPILED, build
 from kaproxy.connection import events, evidence, facts
 from kaproxy.mqtt import packets
 
@@ -33,7 +32,7 @@ def test_there_are_such_records() -> None:
     }
 
 
-@pytest.mark.skipif(build() == COMPILED, reason="machine code has no signature; the source is the same")
+@pytest.mark.as_written
 @pytest.mark.parametrize("kind", SPELLED_OUT)
 def test_a_record_is_made_of_its_fields_in_their_order(kind: Any) -> None:
     fields = dataclasses.fields(kind)

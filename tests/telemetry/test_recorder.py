@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from kaproxy.build import COMPILED, build
 from kaproxy.connection.events import LOOK_SOONER, Accepted, Closed, ObserverFailed
 from kaproxy.connection.evidence import Evidence, Sighting
 from kaproxy.connection.facts import Origin, Phase, ProxyAction
@@ -23,10 +22,6 @@ from kaproxy.telemetry.recorder import Recorder, level_of
 from tests.telemetry.life import ESTABLISHED, EVENTS, EVIDENCE, FULL, LATE, ORIGIN
 
 Record = Callable[..., list[dict[str, Any]]]
-#: Machine code calls what it was compiled with, and takes no fact of a wrong type.
-as_written = pytest.mark.skipif(
-    build() == COMPILED, reason="only what runs as written can be broken like this"
-)
 
 
 @pytest.fixture
@@ -104,7 +99,7 @@ def test_where_judging_fails_the_line_has_all_facts_and_names_kaproxys_fault(rec
     assert from_record(line) == FULL
 
 
-@as_written
+@pytest.mark.as_written
 def test_where_the_record_fails_too_every_fact_that_can_be_told_is_told(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +109,7 @@ def test_where_the_record_fails_too_every_fact_that_can_be_told_is_told(
     assert from_record(line) == FULL
 
 
-@as_written
+@pytest.mark.as_written
 def test_one_bad_fact_takes_no_other_with_it(record: Record) -> None:
     torn = replace(EVIDENCE, last_from_client=Sighting("PINGREQ", "soon"), silence_s="long")  # type: ignore[arg-type]
     (line,) = record(Closed(torn))
@@ -124,7 +119,7 @@ def test_one_bad_fact_takes_no_other_with_it(record: Record) -> None:
     assert "silence_s" not in line
 
 
-@as_written
+@pytest.mark.as_written
 @pytest.mark.parametrize("fault", [ValueError("x"), UnspeakableError(), RecursionError(), KeyError()])
 def test_nothing_raised_below_gets_out_and_the_line_does(
     record: Record, monkeypatch: pytest.MonkeyPatch, fault: Exception
@@ -136,7 +131,7 @@ def test_nothing_raised_below_gets_out_and_the_line_does(
     assert type(fault).__name__ in line["explanation"]
 
 
-@as_written
+@pytest.mark.as_written
 def test_evidence_with_nothing_right_in_it_still_gives_one_line(record: Record) -> None:
     nothing = Evidence(Origin(None, None, None, None, None, None), *[None] * 4)  # type: ignore[arg-type]
     (line,) = record(Closed(nothing))
@@ -149,7 +144,7 @@ def test_a_client_identifier_that_is_no_unicode_does_not_cost_the_line(record: R
     assert line["cause"] == "keep_alive_timeout"
 
 
-@as_written
+@pytest.mark.as_written
 def test_an_event_that_cannot_be_written_is_told_and_not_raised(record: Record) -> None:
     lines = record(replace(LATE, gap_s=None), "no event", ObserverFailed(ORIGIN, "x"))
     assert [line["event"] for line in lines] == ["observer.failed"] * 3
@@ -175,7 +170,7 @@ def test_accepted_costs_no_line_unless_debug_is_on(tmp_path: Path) -> None:
     assert recorder.accepted == 2
 
 
-@as_written
+@pytest.mark.as_written
 def test_a_line_that_is_not_wanted_is_not_made_and_its_verdict_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,7 +185,7 @@ def test_a_line_that_is_not_wanted_is_not_made_and_its_verdict_counts(
     assert recorder.causes == {"client_disconnect": 1}
 
 
-@as_written
+@pytest.mark.as_written
 def test_an_opening_that_cannot_be_told_is_told_as_a_fault(record: Record) -> None:
     (line,) = record(replace(ESTABLISHED, connack_s=None))
     assert (line["event"], line["level"]) == ("observer.failed", "error")
