@@ -66,7 +66,6 @@ class Service:
         from kaproxy.admin.server import Admin
 
         admin = await Admin.open(self._proxy.config.admin, self.look)
-        self._proxy.relay.heed(admin.fd)
         nursery.start_soon(admin.serve)
         return str(admin.bound)
 

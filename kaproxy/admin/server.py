@@ -79,11 +79,6 @@ class Admin:
         self._context = WorkerContext(None)
         self._connections = 0
 
-    @property
-    def fd(self) -> int:
-        """The descriptor of the listening socket."""
-        return self._listener.socket.fileno()
-
     @classmethod
     async def open(cls, address: Address, look: Look) -> Admin:
         """Listen. Raises StartError, in words for the person at the terminal."""

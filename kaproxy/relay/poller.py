@@ -3,7 +3,7 @@
 No connection has a task. Connections are told the time of their batch, deadlines are set lazily: a pair that
 needs to be woken later than it is set to be is woken at the old time, looks, and is set again, so that nothing
 is done about time per packet. It measures itself: how late the loop was, how long batches took.
-It may not know what a pair does with what it is handed. Read next: `pair.py`; `others.py` for who else is to run.
+It may not know what a pair does with what it is handed. Read next: `pair.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import trio
 
 from kaproxy.relay.leg import IN, UNREGISTERED
-from kaproxy.relay.others import Others
 from kaproxy.relay.peaks import RESOLUTION_S, Peaks
 
 if TYPE_CHECKING:
@@ -31,8 +30,12 @@ if TYPE_CHECKING:
 
 BATCH: Final = 256
 """Most sockets served between two looks at the rest of the process."""
+SLICE_S: Final = 0.03
+"""How long sockets are served before the rest of the process gets its turn; timers get theirs when they are due."""
+EASE_S: Final = 0.02
+"""From when on the first pause between busy sockets' batches is used for that turn: it then delays nobody."""
 PAUSE_S: Final = 0.001
-"""How long sockets may have nothing before others have their turn early; the shortest the kernel offers."""
+"""How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
 BUSY_S: Final = 0.001
 """Sockets are busy while batches come at least this often, on the whole: then the next one is about to come."""
 SPIN_S: Final = 0.00006
@@ -77,7 +80,8 @@ class Poller:
         self.quiet = trio.Event()  # set whenever the last pair is released
         self._over: list[Sleeper] = []  # pairs whose line is to be written at the end of the batch
         self._serving = False
-        self.others = Others()
+        self._stop = 0.0  # when others are to have their turn
+        self._ease = 0.0  # from when on they may have it in a pause
         self._gap = _GAP_MOST_S  # between batches, smoothed (s)
         self._served_at = 0.0
         self._lags = Peaks()
@@ -162,29 +166,28 @@ class Poller:
         Going back to trio costs as much as serving ten chunks, and the answer to what was just sent on is
         often a fraction of a millisecond away: so it is waited for here. Other tasks' deadlines are kept.
         """
-        others = self.others
-        others.had_turn(monotonic())
+        others = trio.lowlevel.current_statistics()
+        slice_s = 0.0 if others.tasks_runnable else min(SLICE_S, others.seconds_to_next_deadline)
+        now = monotonic()
+        self._stop, self._ease = now + slice_s, now + EASE_S
         while ready := self._next():
-            done = self._turn(ready)
-            if done >= others.stop and others.due(done):
+            if self._turn(ready) >= self._stop:
                 return True
         return self._gap <= BUSY_S and monotonic() < self._served_at + _GAP_MOST_S
 
     def give_way(self) -> None:
         """Another task has something to do: it gets its turn once the batch is served."""
-        self.others.by(0.0)
+        self._stop = 0.0
 
     def _next(self) -> list[tuple[int, int]]:
         """The next batch; none where the sockets pause. Busy ones are asked first, then waited for."""
         if self._gap > BUSY_S or _ALONE:
             return self._epoll.poll(PAUSE_S, BATCH)
-        others = self.others
         until = monotonic() + SPIN_S
         while not (ready := self._epoll.poll(0, BATCH)):
             if (now := monotonic()) > until:
-                if now >= others.ease and others.due(now):
-                    return []
-                return self._epoll.poll(others.ease - now, BATCH)
+                left = min(self._ease, self._stop) - now
+                return self._epoll.poll(left, BATCH) if left > 0.0 else []
         return ready
 
     def _turn(self, ready: list[tuple[int, int]]) -> float:
@@ -287,7 +290,7 @@ class Poller:
         pair.alarm = when
         heapq.heappush(self._heap, (when, next(self._order), pair))
         if self._heap[0][2] is pair:
-            self.others.by(when)
+            self._stop = min(self._stop, when)
             self._nap.cancel()
 
     def wake_due(self, now: float) -> float:

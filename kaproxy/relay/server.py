@@ -72,7 +72,6 @@ class Relay:
         self._on_event = on_event
         self._upstream = Upstream(*config.upstream, config.resolve_interval_s)
         self._poller: Poller | None = None
-        self._heeded: list[int] = []
         self._draining = trio.Event()
         self._lag_told = -math.inf
         self._lags_untold = 0
@@ -90,13 +89,6 @@ class Relay:
         """A task beside the relay has something to do, and should not wait for busy sockets."""
         if self._poller is not None:
             self._poller.give_way()
-
-    def heed(self, fd: int) -> None:
-        """A task beside the relay will wait for that descriptor: where there is something, busy sockets give way.
-
-        To be said before `run`. Tasks that wait for others have their turn as well, and cost busy clients a little.
-        """
-        self._heeded.append(fd)
 
     def accept_also(self, listeners: Sequence[socket.socket]) -> None:
         """Accept from another worker's sockets too, until `accept_no_more`: nobody else does at present."""
@@ -130,8 +122,6 @@ class Relay:
         self._reserve = reserve = Reserve()
         timing = Timing(config.dial_timeout_s, config.linger_s, config.post_mortem_s)
         self._poller = poller = Poller(timing, self._late)
-        for fd in self._heeded:
-            poller.others.heed(fd)
         try:
             async with trio.open_nursery() as nursery:
                 for task in (poller.pump, poller.keep_time, poller.heartbeat, self._upstream.keep_resolved):

@@ -94,7 +94,6 @@ class Worker:
         """Serve until drained. Raises StartError."""
         failure: OSError | ResolveError | None = None
         self._channel = channel = Channel(self._sock)
-        self._proxy.relay.heed(self._sock.fileno())
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(channel.pump)

@@ -200,7 +200,7 @@ def asking(monkeypatch: pytest.MonkeyPatch, nothing: float) -> tuple[Poller, Ask
     poller, asked = Poller(TIMING), Asked(nothing)
     poller.close()
     poller._epoll = cast("select.epoll", asked)
-    poller.others.stop = poller.others.ease = time.monotonic() + 5.0
+    poller._stop = poller._ease = time.monotonic() + 5.0
     return poller, asked
 
 
@@ -232,8 +232,7 @@ def test_a_pause_of_busy_sockets_is_left_to_others_once_it_is_nearly_their_turn(
 ) -> None:
     poller, asked = asking(monkeypatch, nothing=math.inf)
     serve_often(poller)
-    poller.others.ease = time.monotonic()
-    poller.others.by(0.0)
+    poller._ease = time.monotonic()
     assert poller._next() == []
     assert set(asked.timeouts) == {0}
 
