@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 BATCH: Final = 256
 """Most sockets served between two looks at the rest of the process."""
-SLICE_S: Final = 0.03
+SLICE_S: Final = 0.02
 """How long sockets are served before the rest of the process gets its turn; timers get theirs when they are due."""
-EASE_S: Final = 0.02
+EASE_S: Final = 0.015
 """From when on the first pause between busy sockets' batches is used for that turn: it then delays nobody."""
 PAUSE_S: Final = 0.001
 """How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
