@@ -20,10 +20,7 @@ class Accepted:
 
     origin: Origin
 
-    def __init__(
-        self,
-        origin: Origin,
-    ) -> None:
+    def __init__(self, origin: Origin) -> None:
         self.origin = origin
 
 
@@ -198,10 +195,7 @@ class Closed:
 
     evidence: Evidence
 
-    def __init__(
-        self,
-        evidence: Evidence,
-    ) -> None:
+    def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
 
 

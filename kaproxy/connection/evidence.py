@@ -24,11 +24,7 @@ class Sighting:
     packet: str  # packet type name of the standard, "PINGREQ"
     ago_s: float
 
-    def __init__(
-        self,
-        packet: str,
-        ago_s: float,
-    ) -> None:
+    def __init__(self, packet: str, ago_s: float) -> None:
         self.packet = packet
         self.ago_s = ago_s
 

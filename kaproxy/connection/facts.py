@@ -132,12 +132,7 @@ class RelayFacts:
     lag_max_s: float = 0.0  # longest time the worker's loop was late
     lag_recent_s: float = 0.0  # the same since the last silence or the oldest open PINGREQ began
 
-    def __init__(
-        self,
-        dwell_max_s: float = 0.0,
-        lag_max_s: float = 0.0,
-        lag_recent_s: float = 0.0,
-    ) -> None:
+    def __init__(self, dwell_max_s: float = 0.0, lag_max_s: float = 0.0, lag_recent_s: float = 0.0) -> None:
         self.dwell_max_s = dwell_max_s
         self.lag_max_s = lag_max_s
         self.lag_recent_s = lag_recent_s

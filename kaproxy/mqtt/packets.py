@@ -105,11 +105,7 @@ class Disconnect:
     code: int = 0
     properties: tuple[tuple[str, object], ...] = ()
 
-    def __init__(
-        self,
-        code: int = 0,
-        properties: tuple[tuple[str, object], ...] = (),
-    ) -> None:
+    def __init__(self, code: int = 0, properties: tuple[tuple[str, object], ...] = ()) -> None:
         self.code = code
         self.properties = properties
 

@@ -33,14 +33,6 @@ _NUMBERS: Final = {
 }
 
 
-class Clock:
-    """Wall-clock time stamps, ISO 8601 UTC with microseconds."""
-
-    def stamp(self, ns: int) -> str:
-        """`ns` nanoseconds since the epoch as "2026-11-23T06:11:00.123456Z"."""
-        return with_micros(ns // _NS, ns % _NS // 1000)
-
-
 class LineMaker:
     """Puts a line together, head first; as a structlog processor, spells the line that is the event."""
 
