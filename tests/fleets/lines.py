@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, cast
 from kaproxy.connection.events import Closed, Established, Event
 from kaproxy.connection.facts import Origin
 from kaproxy.diagnosis.kinds import TIME
+from kaproxy.diagnosis.numbers import with_micros
 from kaproxy.telemetry.formats import json_line
-from kaproxy.telemetry.log import Clock, Log
+from kaproxy.telemetry.log import Log
 from kaproxy.telemetry.recorder import Recorder
 from kaproxy.telemetry.schema import SCHEMA
 from tests.fleets.crowd import Crowd
@@ -53,14 +54,13 @@ class _Page:
         self.causes: Counter[str] = Counter()
         self.line = b""
         self.level, self.record = "", cast("Mapping[str, Any]", {})
-        self._clock = Clock()
 
     def wants(self, level: str) -> bool:
         return level != "debug"
 
     def head(self, level: str, event: str) -> dict[str, Any]:
         return {
-            "timestamp": self._clock.stamp(int(self.at * 1e9)),
+            "timestamp": with_micros(*divmod(int(self.at * 1e6), 1_000_000)),
             "level": level,
             "event": event,
             "schema": SCHEMA,
