@@ -63,7 +63,7 @@ def _in_group(item: pytest.Item) -> None:
     suffix = f"@{'_'.join(sorted(groups))}"
     if not groups or item.nodeid.endswith(suffix):
         return
-    item._id = type(item._id).parse(item.nodeid + suffix)  # type: ignore[attr-defined]
+    item._id = type(item._id).parse(item.nodeid + suffix)
     assert item.nodeid.endswith(suffix), "groups have no effect with this pytest and pytest-xdist"
 
 

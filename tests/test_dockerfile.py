@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,13 +62,15 @@ def _usable(python: str) -> bool:
         "sys.exit(sys.version_info < (3, 11) or not os.path.exists(header))"
     )
     try:
-        tried = subprocess.run([python, "-c", wanted], capture_output=True, check=False, **anybody())
+        tried: subprocess.CompletedProcess[bytes] = subprocess.run(
+            [python, "-c", wanted], capture_output=True, check=False, **anybody()
+        )
     except PermissionError:  # it lies in somebody's home
         return False
     return tried.returncode == 0
 
 
-def anybody() -> dict[str, object]:
+def anybody() -> dict[str, Any]:
     """How to start a child as the image's user; without root it stays the user who tests."""
     if os.geteuid() != 0:
         return {}
@@ -147,7 +150,7 @@ class Image:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **anybody(),  # type: ignore[call-overload]
+            **anybody(),
         )
         with process:
             try:
@@ -243,7 +246,7 @@ def test_the_image_can_have_workers_and_an_admin_side(image: Image) -> None:
     environ = {"KAPROXY_LISTEN": "127.0.0.1:0", "KAPROXY_UPSTREAM": "127.0.0.1:9", "KAPROXY_WORKERS": "2"}
     with image.started(*json.loads(last("CMD")), **environ, KAPROXY_ADMIN="127.0.0.1:0") as child:
         assert child.stdout is not None
-        lines = []
+        lines: list[dict[str, Any]] = []
         while not lines or lines[-1]["event"] != "proxy.started":
             lines.append(json.loads(child.stdout.readline()))
         with urllib.request.urlopen(f"http://{lines[-1]['admin']}/readyz", timeout=10) as answer:

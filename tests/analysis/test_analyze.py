@@ -78,7 +78,9 @@ def test_what_was_saved_says_the_same_as_its_log(log: Path, tmp_path: Path) -> N
 
 def test_a_foreign_parquet_file_and_one_beside_logs_are_clear_errors(log: Path, tmp_path: Path) -> None:
     foreign, torn = tmp_path / "foreign.parquet", tmp_path / "torn.parquet"
-    duckdb.sql("select 1 as x").write_parquet(str(foreign))
+    one = duckdb.sql("select 1 as x")
+    assert one is not None
+    one.write_parquet(str(foreign))
     torn.write_bytes(b"PAR1 and no more")
     with pytest.raises(LogError, match="none that kaproxy"):
         load([str(foreign)])

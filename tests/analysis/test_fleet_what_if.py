@@ -95,7 +95,12 @@ def test_a_ping_before_an_impatient_brokers_time_may_keep_it() -> None:
 
 
 def test_a_client_that_pings_at_three_quarters_is_in_time_with_a_longer_keep_alive_than_others() -> None:
-    line = {"cause": "keep_alive_timeout", "root": "broker_premature", "keep_alive": 120, "silence_s": 50.0}
+    line: Line = {
+        "cause": "keep_alive_timeout",
+        "root": "broker_premature",
+        "keep_alive": 120,
+        "silence_s": 50.0,
+    }
     early, others = (dropped(**line, gap_max_s=gap_s, late_gaps=0) for gap_s in (90.0, 120.0))
     assert answer("keep_alive=60", [early]).whole.prevented == Drops(0, 1)
     assert answer("keep_alive=60", [others]).whole.prevented == Drops(0, 0)
@@ -112,9 +117,9 @@ def test_answers_that_took_longer_than_the_keep_alive_are_told() -> None:
 
 def library(keep_alive: int, cadence_s: float) -> list[Line]:
     """Clients that ping at one cadence: some expired by a hair, some not."""
-    many = {"keep_alive": keep_alive, "gap_max_s": cadence_s, "late_gaps": 40}
+    many: Line = {"keep_alive": keep_alive, "gap_max_s": cadence_s, "late_gaps": 40}
     lines = [closed(client_id=f"go-{n}", **many) for n in range(10)]
-    late = {"cause": "keep_alive_timeout", "root": "pinged_late", "late_from_client_after_s": 0.01}
+    late: Line = {"cause": "keep_alive_timeout", "root": "pinged_late", "late_from_client_after_s": 0.01}
     return lines + [dropped(client_id=f"go-{n}", silence_s=cadence_s, **many, **late) for n in range(5)]
 
 

@@ -112,7 +112,7 @@ def test_costs_are_read_off_the_results(results: dict[str, Any]) -> None:
 
 def test_workers_are_for_traffic_or_for_reconnecting_whatever_takes_more() -> None:
     many = need(1_000_000, COST)
-    assert (many.idle_cores, many.traffic_cores) == (pytest.approx(5.0), pytest.approx(1.0))
+    assert (many.idle_cores, many.traffic_cores) == pytest.approx((5.0, 1.0))
     assert (many.workers, many.workers_for) == (12, "traffic")  # 6 cores, half of each kept free
     assert many.machines == 3  # of 8 cores, one of them to spare
     slow = need(1_000_000, Costs(**{**vars(COST), "connects_per_s": 1000.0}))
@@ -122,7 +122,7 @@ def test_workers_are_for_traffic_or_for_reconnecting_whatever_takes_more() -> No
 
 def test_memory_addresses_and_descriptors_follow_from_the_connections() -> None:
     many = need(100_000, COST)
-    assert (many.memory_gb, many.kernel_gb) == (pytest.approx(0.4), pytest.approx(0.8))
+    assert (many.memory_gb, many.kernel_gb) == pytest.approx((0.4, 0.8))
     assert many.addresses == 2  # 64,511 ports each
     assert many.descriptors_each == 2 * 50_000 + 64
     assert many.drop_log_gb == pytest.approx(0.2)

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.python import ROOT
 from benchmarks.splice_relay import MOVERS, Flow
+from kaproxy.mqtt.packets import Packet
 from tests.builders import connect, publish
 
 SIZES = (3, 200, 70_000, 300_000, 65_536, 10, 1_200_000)
@@ -58,7 +59,8 @@ def test_bodies_that_were_only_counted_leave_the_same_packets_and_counts_as_thos
     with unsocketed:
         seen, counted = (Flow(unsocketed, unsocketed) for _ in range(2))
         at, skipped = 0, 0
-        expected, found = [], []
+        expected: list[Packet] = []
+        found: list[Packet] = []
         while at < len(data):
             size = dice.choice((1, 100, 65_536))
             chunk = data[at : at + size]

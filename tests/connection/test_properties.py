@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,20 +41,24 @@ POLICY = st.builds(
 )
 
 
-def play_script(policy: Policy, script: list[tuple[float, tuple[str, object]]], established: bool) -> Play:
+#: Pauses, each with what happens after it: its name, and what it is about.
+Script = list[tuple[float, tuple[str, Any]]]
+
+
+def play_script(policy: Policy, script: Script, established: bool) -> Play:
     play = Play(policy)
     if established:
         play.established("dev", 2)
     for pause, (what, value) in script:
         play.at(play.now + pause)
         if what == "client":
-            play.client(value)  # type: ignore[arg-type]
+            play.client(value)
         elif what == "broker":
-            play.broker(value)  # type: ignore[arg-type]
+            play.broker(value)
         elif what == "ends":
-            play.ends(*value)  # type: ignore[misc]
+            play.ends(*value)
         elif what == "proxy":
-            play.proxy_ends(value)  # type: ignore[arg-type]
+            play.proxy_ends(value)
         else:
             play.told += play.tracker.observer_failed(str(value), play.now)
     return play
@@ -62,11 +67,11 @@ def play_script(policy: Policy, script: list[tuple[float, tuple[str, object]]], 
 @settings(max_examples=300, deadline=None)
 @given(POLICY, SCRIPT, st.booleans())
 def test_any_script_ends_in_evidence_that_is_consistent(
-    policy: Policy, script: list[tuple[float, tuple[str, object]]], established: bool
+    policy: Policy, script: Script, established: bool
 ) -> None:
     play = play_script(policy, script, established)
     evidence = play.evidence()
-    sent = sum(len(fact[1]) for _, fact in script if fact[0] == "client")  # type: ignore[arg-type]
+    sent = sum(len(fact[1]) for _, fact in script if fact[0] == "client")
     assert evidence.bytes_from_client == sent + (
         len(builders.connect("dev", keep_alive=2)) if established else 0
     )

@@ -3,6 +3,7 @@
 from kaproxy.connection import Directory, Policy
 from kaproxy.connection.events import (
     ClientIdContested,
+    Event,
     KeepAliveLate,
     KeepAliveMissed,
     KeepAliveOverdue,
@@ -78,7 +79,7 @@ def test_a_contested_client_identifier_names_both_connections() -> None:
 
 def test_a_fight_over_an_identifier_is_told_at_the_interval() -> None:
     directory = Directory()
-    told = []
+    told: list[Event] = []
     for number in range(100):
         play = Play(directory=directory, conn_id=str(number), start=float(number)).established("dev", 15)
         told += play.events(ClientIdContested)

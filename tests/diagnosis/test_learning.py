@@ -62,8 +62,9 @@ def test_nothing_is_learned_from_fewer_than_the_fewest() -> None:
     learner = Learner()
     for _ in range(FEWEST - 1):
         assert not learner.learn(expired(15.01), diagnose(expired(15.01)))
-    assert learner.name is None
+    early = learner.name
     assert learner.learn(expired(15.01), diagnose(expired(15.01)))
+    assert early is None
     assert learner.name is not None
     assert profile_named(learner.name).learned == FEWEST
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import orjson
 import pytest
@@ -180,7 +181,8 @@ ANY = st.fixed_dictionaries({each.name: _field(each.name) for each in fields(Evi
 def nearly_healthy(draw: st.DrawFn) -> Evidence:
     """A connection as it might be, with a few fields changed: reaches deeper into the rules."""
     names = draw(st.lists(st.sampled_from([each.name for each in fields(Evidence)]), max_size=5, unique=True))
-    return replace(healthy(), **{name: draw(_field(name)) for name in names})
+    changes: dict[str, Any] = {name: draw(_field(name)) for name in names}
+    return replace(healthy(), **changes)
 
 
 SOME = ANY | nearly_healthy()

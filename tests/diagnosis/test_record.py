@@ -48,7 +48,7 @@ def test_a_record_read_back_is_judged_the_same(case: Case) -> None:
 
 def line_of(case: Case, frames: tuple[Frame, ...]) -> bytes:
     """The closing line, with durations to the microsecond as a clock gives them."""
-    odd = {
+    odd: dict[str, Any] = {
         each.name: value + 0.000123
         for each in fields(case.evidence)
         if isinstance(value := getattr(case.evidence, each.name), float)

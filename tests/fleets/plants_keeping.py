@@ -25,23 +25,24 @@ def plants(plan: Plan) -> None:
     _trams(plan, dice)
     _buoys(plan, dice)
     _boilers(plan, dice)
-    for name, kind, subject, numbers in (
-        ("nat", "keep_alive", "tracker-#", {}),
-        ("balancer", "keep_alive", "vault-#", {}),
-        ("late-chiller", "no_keep_alive", "chiller-#", {}),
+    for name, kind, subject in (
+        ("nat", "keep_alive", "tracker-#"),
+        ("balancer", "keep_alive", "vault-#"),
+        ("late-chiller", "no_keep_alive", "chiller-#"),
     ):
-        _of_another(plan, name, kind, subject, numbers)
+        _of_another(plan, name, kind, subject)
 
 
-def _of_another(plan: Plan, name: str, kind: str, subject: str, numbers: dict[str, Any]) -> None:
+def _of_another(plan: Plan, name: str, kind: str, subject: str) -> None:
     """The same devices once more, as what their Keep Alive has to bear."""
     other = next((each for each in plan.truth.plants if each.name == name), None)
     if other is None:
         return
+    numbers: dict[str, Any] = {}
     if "limit_s" in other.numbers:
-        numbers = {"limit_s": other.numbers["limit_s"], "floor_s": 0.0, **numbers}
+        numbers = {"limit_s": other.numbers["limit_s"], "floor_s": 0.0}
     elif "keep_alive" in other.numbers:  # one cadence at one Keep Alive may be any of several formulas
-        numbers = {"sure": other.numbers["keep_alive"] == _UNLIKE_ANY_OTHER, **numbers}
+        numbers = {"sure": other.numbers["keep_alive"] == _UNLIKE_ANY_OTHER}
     made = plan.plant(f"{name}-keep-alive", kind, other.why, subject, **numbers)
     made.conn_ids = list(other.conn_ids)
 

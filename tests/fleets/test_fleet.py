@@ -14,6 +14,7 @@ from kaproxy.analysis.rejudge import rejudge
 from kaproxy.telemetry.schema import events, head
 from tests.fleets import bulk, decoys, fleet, plants, plants_shared
 from tests.fleets.conftest import LINES, Made
+from tests.fleets.plan import Plan
 from tests.fleets.truth import Truth
 from tests.fleets.world import SITES
 
@@ -160,7 +161,7 @@ def test_a_truth_is_read_back_as_it_was_written(made: Made) -> None:
 
 
 def test_larger_fleets_have_more_clients_of_what_is_planted() -> None:
-    small, large = (fleet.Plan(1, lines) for lines in (20_000, 200_000))
+    small, large = (Plan(1, lines) for lines in (20_000, 200_000))
     for plan in (small, large):
         plants_shared.premature(plan)
     assert len(large.lives) > 3 * len(small.lives)

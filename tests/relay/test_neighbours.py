@@ -83,7 +83,7 @@ async def test_a_peer_that_takes_nothing_is_told_with_what_the_kernel_says() -> 
                 tracker.look_at = now + 0.1
                 return [NotReading(origin, "dev", side, stalled_s, 60)]
 
-            tracker.stalled = stalled  # type: ignore[method-assign,assignment]
+            tracker.stalled = stalled  # type: ignore[method-assign]
             tracker.look_at = time.monotonic() + 0.1
 
         rig.prepare = prepare

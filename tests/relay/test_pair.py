@@ -72,6 +72,12 @@ def segments_of(peer: trio.socket.SocketType) -> int:
     return int(struct.unpack_from("=I", info, 140)[0])
 
 
+def send_at_once(peer: trio.socket.SocketType, data: bytes) -> int:
+    """How many bytes the kernel took, with no turn for others in between as trio's own sends give them."""
+    below: Any = peer  # the socket below is no part of what trio declares
+    return int(below._sock.send(data))
+
+
 @BOTH_WAYS
 async def test_last_bytes_and_fin_arrive_in_one_segment(source: Side) -> None:
     async with relaying() as rig:
@@ -79,7 +85,7 @@ async def test_last_bytes_and_fin_arrive_in_one_segment(source: Side) -> None:
         await send_all(actor, b"hello")
         assert await read_exactly(other, 5) == b"hello"
         before = segments_of(other)
-        assert actor._sock.send(b"last words") == 10  # both at once, as far as the proxy can see
+        assert send_at_once(actor, b"last words") == 10  # both at once, as far as the proxy can see
         actor.shutdown(socket.SHUT_WR)
         assert await read_all(other) == (b"last words", "fin")
         assert segments_of(other) == before + 1
@@ -98,7 +104,7 @@ async def test_more_than_a_chunk_before_the_fin_arrives_whole(source: Side) -> N
     async with relaying() as rig:
         actor, other = await ends(rig, source)
         actor.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        assert actor._sock.send(data) == len(data)
+        assert send_at_once(actor, data) == len(data)
         actor.shutdown(socket.SHUT_WR)
         assert await read_all(other) == (data, "fin")
         other.close()
@@ -348,7 +354,7 @@ async def test_a_tracker_that_cannot_be_made_does_not_stop_the_relay() -> None:
 class BrokenSocket:
     """A socket whose every read is a fault of ours; all else is the real one's."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.SocketType) -> None:
         self._sock = sock
 
     def recv(self, _size: int) -> bytes:

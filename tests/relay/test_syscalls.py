@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -26,7 +26,7 @@ BOTH: dict[str, Transfer] = {"python": syscalls.plain_transfer} | ({"c": syscall
 each = pytest.mark.parametrize("transfer", BOTH.values(), ids=BOTH)
 ACCEPTS: dict[str, Accept] = {"python": syscalls.plain_accept} | ({"c": syscalls.accept} if IN_C else {})
 each_accept = pytest.mark.parametrize("accept", ACCEPTS.values(), ids=ACCEPTS)
-READS: dict[str, Read] = {"python": tcp_info.plain_read} | ({"c": tcp_info.read} if IN_C else {})
+READS: Mapping[str, Read] = {"python": tcp_info.plain_read} | ({"c": tcp_info.read} if IN_C else {})
 each_read = pytest.mark.parametrize("read", READS.values(), ids=READS)
 
 
@@ -137,7 +137,7 @@ def test_a_target_that_takes_a_part_leaves_all_bytes_and_says_how_many_went(tran
         broker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setblocking(False)
         sent = client.send(os.urandom(200_000))
-        unsent = b""
+        unsent: bytes | Unsent = b""
         while not isinstance(unsent, tuple):
             unsent = transfer(source.fileno(), target.fileno(), ROOM)
         data, went, code = unsent

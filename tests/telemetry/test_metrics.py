@@ -31,7 +31,7 @@ def test_names_follow_the_conventions(metric: Metric) -> None:
 
 
 def test_no_name_is_given_twice_and_each_is_on_the_page() -> None:
-    names = [metric.name for metric in (*METRICS, *HISTOGRAMS)]
+    names = [metric.name for metric in METRICS] + [metric.name for metric in HISTOGRAMS]
     assert len(names) == len(set(names))
     assert all(f"| `{name}` |" in metrics_markdown() for name in names)
 

@@ -22,6 +22,8 @@ from kaproxy.telemetry.recorder import Recorder, level_of
 from tests.telemetry.life import ESTABLISHED, EVENTS, EVIDENCE, FULL, LATE, ORIGIN
 
 Record = Callable[..., list[dict[str, Any]]]
+#: In a field that is never without a value, as only a fault of ours can leave it.
+NOTHING: Any = None
 
 
 @pytest.fixture
@@ -146,7 +148,7 @@ def test_a_client_identifier_that_is_no_unicode_does_not_cost_the_line(record: R
 
 @pytest.mark.as_written
 def test_an_event_that_cannot_be_written_is_told_and_not_raised(record: Record) -> None:
-    lines = record(replace(LATE, gap_s=None), "no event", ObserverFailed(ORIGIN, "x"))
+    lines = record(replace(LATE, gap_s=NOTHING), "no event", ObserverFailed(ORIGIN, "x"))
     assert [line["event"] for line in lines] == ["observer.failed"] * 3
     assert "TypeError" in lines[0]["error"]
     assert "KeyError" in lines[1]["error"]
@@ -187,7 +189,7 @@ def test_a_line_that_is_not_wanted_is_not_made_and_its_verdict_counts(
 
 @pytest.mark.as_written
 def test_an_opening_that_cannot_be_told_is_told_as_a_fault(record: Record) -> None:
-    (line,) = record(replace(ESTABLISHED, connack_s=None))
+    (line,) = record(replace(ESTABLISHED, connack_s=NOTHING))
     assert (line["event"], line["level"]) == ("observer.failed", "error")
     assert "TypeError" in line["error"]
 

@@ -17,7 +17,7 @@ from kaproxy.telemetry.schema import SCHEMA, Field, events, head, parts
 from kaproxy.telemetry.schema_markdown import WORDS, log_schema_markdown, words_of
 from tests.telemetry.life import EVENTS, EVIDENCE, FULL, VERDICT
 
-TYPES: dict[str, tuple[type, ...]] = {
+TYPES: dict[str, tuple[type[Any], ...]] = {
     "text": (str,),
     "integer": (int,),
     "number": (int, float),

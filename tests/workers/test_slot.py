@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from kaproxy.connection.directory import Settings
 from kaproxy.connection.elsewhere import Claim, Ended, News, to_data
 from kaproxy.connection.facts import Origin
-from kaproxy.workers import slot as module
 from kaproxy.workers.channel import Message, line_of, message_of
 from kaproxy.workers.ledger import UNREAD, Ledger, Named
 from kaproxy.workers.slot import BACK_OFF_S, SETTLED_S, Slot
@@ -31,7 +31,7 @@ def test_one_that_had_settled_is_started_at_once(monkeypatch: pytest.MonkeyPatch
     for _ in range(5):
         slot.back_off_s()
     at = slot.started_at + SETTLED_S
-    monkeypatch.setattr(module.time, "monotonic", lambda: at)
+    monkeypatch.setattr(time, "monotonic", lambda: at)
     assert slot.back_off_s() == 0.0
 
 

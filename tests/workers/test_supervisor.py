@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,11 +242,7 @@ def test_a_takeover_in_another_worker_is_named_in_both_lines(tmp_path: Path, sta
             running.client(name, version=version, keep_alive=60)
             time.sleep(0.05)
             running.client(name, version=version, keep_alive=30)
-            until(
-                lambda name=name: (
-                    sum(_is(line, name) for line in running.lines("connection.established")) == 2
-                )
-            )
+            until(partial(_both_came, running, name))
             older, newer = (line for line in running.lines("connection.established") if _is(line, name))
             pairs[name] = (older["worker"], newer["worker"])
         name = next(name for name, (older, newer) in pairs.items() if older != newer)
@@ -267,6 +264,10 @@ def test_a_takeover_in_another_worker_is_named_in_both_lines(tmp_path: Path, sta
 
 def _is(line: dict[str, Any], client_id: str) -> bool:
     return bool(line["client_id"] == client_id)
+
+
+def _both_came(running: Fleet, client_id: str) -> bool:
+    return sum(_is(line, client_id) for line in running.lines("connection.established")) == 2
 
 
 def test_clients_waiting_in_the_queue_of_a_worker_that_dies_are_served_by_the_other(tmp_path: Path) -> None:

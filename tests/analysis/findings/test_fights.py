@@ -50,7 +50,7 @@ def test_the_same_settings_at_two_addresses_are_likely_only() -> None:
 
 
 def test_a_fight_through_two_proxies_is_joined_although_neither_saw_it() -> None:
-    unseen = {"cause": "broker_closed", "root": "client_looks_fine"}
+    unseen: dict[str, Any] = {"cause": "broker_closed", "root": "client_looks_fine"}
     sides = [{**HERE, "source": "a.jsonl"}, {**THERE, "source": "b.jsonl"}]
     (found,) = fights.find(table(turns(*sides * 6, **unseen)))
     assert found.drops == 11
@@ -59,12 +59,12 @@ def test_a_fight_through_two_proxies_is_joined_although_neither_saw_it() -> None
 
 
 def test_a_client_that_comes_back_after_its_connection_died_is_no_fight() -> None:
-    dead = {"root": "reconnect_after_half_open", "silence_s": 80.0}
+    dead: dict[str, Any] = {"root": "reconnect_after_half_open", "silence_s": 80.0}
     assert fights.find(table(turns(*[HERE] * 12, every=100.0, **dead))) == []
 
 
 def test_a_client_that_moves_between_networks_with_a_dead_connection_behind_is_no_fight() -> None:
-    silent = {"silence_s": 75.0}
+    silent: dict[str, Any] = {"silence_s": 75.0}
     assert fights.find(table(turns(*[HERE, {**THERE, "keep_alive": 60}] * 6, every=100.0, **silent))) == []
 
 

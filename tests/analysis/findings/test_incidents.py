@@ -95,7 +95,11 @@ def test_the_storm_after_it_is_told_with_its_shape() -> None:
 
 
 def test_what_the_broker_said_itself_is_settled() -> None:
-    down = {"cause": "broker_shutdown", "close_how": "disconnect", "disconnect_from_broker": 0x8B}
+    down: dict[str, Any] = {
+        "cause": "broker_shutdown",
+        "close_how": "disconnect",
+        "disconnect_from_broker": 0x8B,
+    }
     found = incident(incidents.find(table([*ordinary(), *crowd(20, **down)])))
     assert (found.numbers["what"], found.confidence) == ("broker_shutdown", Confidence.SETTLED)
 
@@ -131,20 +135,24 @@ def test_connections_that_are_still_open_count_as_live() -> None:
 
 
 def test_a_batch_of_expiries_is_no_incident() -> None:
-    silent = {"cause": "keep_alive_timeout", "silence_s": 93.0}
+    silent: dict[str, Any] = {"cause": "keep_alive_timeout", "silence_s": 93.0}
     standing = [{"client_id": f"tank-{n}", "ended_us": at(DAY), "duration_s": DAY} for n in range(40)]
     assert incidents.find(table([*ordinary(), *standing, *crowd(7, 0.004, **silent)])) == []
 
 
 def test_a_network_that_goes_dark_is_one() -> None:
-    silent = {"cause": "keep_alive_timeout", "root": "client_unreachable", "client_net": "10.9.9.0/24"}
+    silent: dict[str, Any] = {
+        "cause": "keep_alive_timeout",
+        "root": "client_unreachable",
+        "client_net": "10.9.9.0/24",
+    }
     found = incident(incidents.find(table([*ordinary(), *crowd(40, 5.0, **silent)])))
     assert (found.numbers["what"], found.owner) == ("went_silent", Owner.PATH)
     assert "of network 10.9.9.0/24" in found.title
 
 
 def test_a_clock_that_stepped_is_no_silence() -> None:
-    early = {"cause": "keep_alive_timeout", "root": "broker_premature"}
+    early: dict[str, Any] = {"cause": "keep_alive_timeout", "root": "broker_premature"}
     assert (
         incident(incidents.find(table([*ordinary(), *crowd(40, **early)]))).numbers["what"] == "expired_early"
     )
@@ -205,7 +213,11 @@ def test_what_recurs_is_told_once() -> None:
 
 
 def test_attempts_in_vain_without_a_crowd_that_was_lost_are_refusals() -> None:
-    refused = {"cause": "connect_refused", "root": "server_unavailable", "phase": "awaiting_connack"}
+    refused: dict[str, Any] = {
+        "cause": "connect_refused",
+        "root": "server_unavailable",
+        "phase": "awaiting_connack",
+    }
     found = incident(incidents.find(table([*ordinary(), *crowd(40, 30.0, **refused)])))
     assert found.numbers["what"] == "refusals"
 

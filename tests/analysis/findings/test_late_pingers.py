@@ -38,7 +38,9 @@ def test_a_go_fleet_at_keep_alive_10_pings_at_the_limit_and_the_library_is_named
     assert found.confidence is Confidence.LIKELY
     assert found.numbers["cadence_s"] == 15.017
     assert found.numbers["libraries"] == ["paho.mqtt.golang 1.2 to 1.4"]
-    assert found.numbers["formulas"][:2] == ["1.5 x Keep Alive", "Keep Alive + 5 s, a tick of 5 s"]
+    formulas = found.numbers["formulas"]
+    assert isinstance(formulas, list)
+    assert formulas[:2] == ["1.5 x Keep Alive", "Keep Alive + 5 s, a tick of 5 s"]
     assert found.drops == 4
 
 

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ def shipped(
         _wait(lambda: "error" in shippers["18.16"].process.errors.read_text().lower())
         fresh(debian_pair[0], "shipping")
         for url in urls.values():
-            _wait(lambda url=url: _counts(url) == expected)
+            _wait(partial(_holds, url, expected))
         yield Shipped(logs, findings, urls)
 
 
@@ -88,9 +89,9 @@ def _wait(happened: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def _counts(url: str) -> Mapping[str, int]:
+def _holds(url: str, expected: Mapping[str, int]) -> bool:
     engine = connect(url)
-    return {table: engine.rows(f"select count(*) from {{{table}}}")[0][0] for table in TABLES}
+    return {table: engine.rows(f"select count(*) from {{{table}}}")[0][0] for table in TABLES} == expected
 
 
 def _told(*arguments: str) -> dict[str, Any]:
@@ -106,7 +107,8 @@ def _logs_aside(found: list[dict[str, Any]], logs: list[Path]) -> list[dict[str,
     text = json.dumps(found).replace(f"{HOST}/{PROGRAM}", logs[0].stem)
     for log in logs:
         text = text.replace(str(log), log.stem)
-    for each in (told := json.loads(text)):
+    told: list[dict[str, Any]] = json.loads(text)
+    for each in told:
         if "proxies" in each["numbers"]:
             each["numbers"]["proxies"] = sorted(
                 proxy.rpartition("/")[0].rpartition("/")[2].removesuffix("-json.log")

@@ -106,7 +106,7 @@ LEFT_OUT = {
     "neighbours": {},
     "loop_lag_max_ms": 3.5,
 }
-PUT_BACK = {
+PUT_BACK: dict[str, Any] = {
     "silence_counted_s": 2.5,
     "downlink_gap_s": 2.5,
     "silence_bytes_s": None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from time import sleep
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,11 @@ def test_drops_hold_every_ending_that_nobody_meant_and_no_clean_one() -> None:
 
 
 def test_clients_count_every_line_once() -> None:
-    rows = [{"client_id": "a", "ended_us": at(1)}, {"client_id": "a", "ended_us": at(9)}, {"client_id": None}]
+    rows: list[dict[str, Any]] = [
+        {"client_id": "a", "ended_us": at(1)},
+        {"client_id": "a", "ended_us": at(9)},
+        {"client_id": None},
+    ]
     with table(rows) as engine:
         counted = engine.rows(
             "select client_id, lines, seconds, last_us - first_us from {clients} as counted order by client_id"

@@ -178,7 +178,7 @@ def test_a_cut_off_zstd_is_read_as_far_as_it_goes_and_a_damaged_one_is_named(tmp
     cut.write_bytes(data[: len(data) * 2 // 3])
     damaged.write_bytes(data[:2000] + bytes(200) + data[2200:])
     with load([str(path) for path in (whole, cut, damaged)]) as engine:
-        sums = dict(engine.rows("select source, count(*) from {closed} group by source"))
+        sums: dict[str, int] = dict(engine.rows("select source, count(*) from {closed} group by source"))
         assert sums[str(whole)] == 2000
         assert engine.accounts[str(whole)].others == {}
         assert 100 < sums[str(cut)] < 2000
