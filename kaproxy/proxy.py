@@ -19,7 +19,7 @@ import trio
 from kaproxy import __version__
 from kaproxy.config import Config
 from kaproxy.connection.directory import Directory
-from kaproxy.connection.events import Accepted, Closed, Event
+from kaproxy.connection.events import Closed, Event
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Origin
 from kaproxy.connection.policy import Policy
@@ -161,8 +161,6 @@ class Proxy:
             tracker = self._trackers.pop(event.evidence.origin.conn_id, None)
             if tracker is not None:
                 self._traffic.add(tracker)
-        elif type(event) is Accepted and self.directory.exchange is not None:
-            self.directory.exchange.wake()
         self._recorder.record(event)
 
     def take_over(self, config: Config) -> None:

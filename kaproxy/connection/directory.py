@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from kaproxy.connection.spread import PAUSE_BOUNDS, RTT_BOUNDS, Spread
 
 if TYPE_CHECKING:
-    from kaproxy.connection.elsewhere import Ended, Exchange
+    from kaproxy.connection.elsewhere import Ended, Exchange, Mark
     from kaproxy.connection.facts import Origin
     from kaproxy.connection.tracker import ConnectionTracker
 
@@ -114,7 +114,7 @@ class Directory:
     """Client identifier to live connection, and what endings have in common."""
 
     __slots__ = (
-        "_deaths", "_ending", "_holders", "_pasts", "broker_endings", "endings", "exchange", "live", "pauses",
+        "_deaths", "_former", "_holders", "_pasts", "broker_endings", "endings", "exchange", "live", "pauses",
         "ping_rtts", "refusals",
     )  # fmt: skip
 
@@ -129,24 +129,37 @@ class Directory:
         self._pasts: dict[str, Past] = {}
         self._deaths: deque[Death] = deque(maxlen=DEATHS_KEPT)
         self.exchange: Exchange | None = None  # with other workers, where there are any
-        self._ending: dict[str, ConnectionTracker] = {}  # with an exchange: ended, and not yet told of
+        # with an exchange: who had an identifier, and is not yet told of; by the identifier
+        self._former: dict[str, list[ConnectionTracker]] = {}
 
     @property
     def live_everywhere(self) -> int:
-        """`live`, with that of other workers as last told."""
-        return self.live + (sum(self.exchange.live.values()) if self.exchange is not None else 0)
+        """`live`, with that of other workers."""
+        return self.live + (self.exchange.live_there() if self.exchange is not None else 0)
+
+    def count(self, by: int) -> None:
+        """So many connections more are live, or fewer."""
+        self.live += by
+        if self.exchange is not None:
+            self.exchange.counted(self.live)
 
     def claim(self, client_id: str, newcomer: ConnectionTracker, now: float) -> ConnectionTracker | None:
         """`newcomer` sent CONNECT with this identifier; returns the live connection here that held it, if any."""
         holder = self._holders.get(client_id)
         self._holders[client_id] = newcomer
+        if holder is newcomer:
+            holder = None
         if self.exchange is not None:
+            if holder is not None:
+                self._note_former(client_id, holder)
             self.exchange.claimed(client_id, newcomer, now)
-        return holder if holder is not newcomer else None
+        return holder
 
-    def past_of(self, client_id: str, now: float) -> Past:
-        """The past of an identifier that connects now, this CONNECT counted."""
+    def past_of(self, client_id: str, now: float, mark: Mark | None = None) -> Past:
+        """The past of an identifier that connects now, this CONNECT counted; `mark`: what it is to other workers."""
         past = self._pasts.get(client_id)
+        if mark is not None and self.exchange is not None:
+            past = self.exchange.latest(mark, past)
         if past is None:
             return Past(now, 1, None)
         if now - past.since > _MINUTE:
@@ -166,14 +179,16 @@ class Directory:
         else:
             self._holders[client_id] = holder
 
-    def holder_of(self, client_id: str) -> ConnectionTracker | None:
-        """The connection here that holds the identifier, or has just ended and is not yet told of."""
-        return self._holders.get(client_id) or self._ending.get(client_id)
+    def holders_of(self, client_id: str) -> list[ConnectionTracker]:
+        """The connection here that holds the identifier, and those that had it and are not yet told of."""
+        holder, former = self._holders.get(client_id), self._former.get(client_id, [])
+        return [holder, *former] if holder is not None else former
 
     def lose(self, client_id: str, holder: ConnectionTracker) -> None:
         """The identifier went to a connection of another worker."""
         if self._holders.get(client_id) is holder:
             del self._holders[client_id]
+        self._note_former(client_id, holder)
 
     def keep(self, client_id: str, holder: ConnectionTracker) -> None:
         """It stays with `holder` after all, unless somebody here has taken it meanwhile."""
@@ -185,16 +200,27 @@ class Directory:
             del self._holders[client_id]
         self.remember(client_id, past.since, past.connects, now)
         if self.exchange is not None:
-            self._ending[client_id] = holder
+            self._note_former(client_id, holder)
             self.exchange.left(client_id, holder, past, now)
 
     def forget(self, client_id: str, holder: ConnectionTracker) -> None:
         """The closing line of `holder` is out."""
-        if self._ending.get(client_id) is holder:
-            del self._ending[client_id]
+        if self.exchange is None:
+            return
+        self.exchange.over(holder)
+        former = self._former.get(client_id, [])
+        if holder in former:
+            former.remove(holder)
+            if not former:
+                del self._former[client_id]
+
+    def _note_former(self, client_id: str, holder: ConnectionTracker) -> None:
+        former = self._former.setdefault(client_id, [])
+        if holder not in former:
+            former.append(holder)
 
     def remember(self, client_id: str, since: float, connects: int, ended_at: float) -> None:
-        """The past of an identifier whose connection, here or elsewhere, has ended."""
+        """The past of an identifier whose connection has ended."""
         self._pasts.pop(client_id, None)  # so that the newest stands last
         self._pasts[client_id] = Past(since, connects, ended_at)
         if len(self._pasts) > PASTS_KEPT:
@@ -203,7 +229,6 @@ class Directory:
 
     def note_elsewhere(self, ended: Ended) -> None:
         """A connection of another worker has ended."""
-        self.endings.add(ended.at)
         if ended.refused:
             self.refusals.add(ended.at)
         if ended.by_broker:

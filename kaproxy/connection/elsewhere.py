@@ -1,27 +1,30 @@
-"""What the connections of one worker have to know of those of others, as news that goes both ways.
+"""What the connections of one worker have to know of those of others: what stands on their slates, and news.
 
-Each CONNECT and each first ending is told; who holds the client identifier of a CONNECT heard of answers. So
-nobody keeps a copy of anybody's directory, and a takeover is linked in both closing lines. News takes a moment:
-it names its time (monotonic seconds, one clock for all processes of a machine), and closing lines wait for it.
-It may not know what carries it. Read next: `directory.py`, which is told and asked; `kaproxy/workers`.
+Every worker's slate (`slate.py`) says at once whose client identifiers it has, what ended when and how many are
+live. Only where another one may hold the identifier of a CONNECT is that told as news, and answered by who holds
+it; so is an ending that others have to judge by. News takes a moment: it names its time (monotonic seconds, one
+clock for all processes of a machine), and closing lines that it concerns wait for it.
+It may not know what carries either. Read next: `directory.py`, which is told and asked; `kaproxy/workers`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from kaproxy.connection.directory import Remote, Settings
+from kaproxy.connection.directory import Past, Remote, Settings
 from kaproxy.connection.events import ClientIdContested
 from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, Origin, Side
 from kaproxy.connection.neighbourhood import wordless
 from kaproxy.connection.scene import settings_of
+from kaproxy.connection.slate import Named, key_of
 from kaproxy.connection.watch import Told
 
 if TYPE_CHECKING:
-    from kaproxy.connection.directory import Directory, Past
+    from kaproxy.connection.directory import Directory
+    from kaproxy.connection.slate import Slate
     from kaproxy.connection.tracker import ConnectionTracker
 
 
@@ -65,27 +68,17 @@ class TurnedAway(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A first ending, with what it says of others."""
+    """A first ending that says something of others."""
 
-    conn_id: str
     at: float
     refused: bool  # a dial the broker's host refused
     by_broker: bool  # wordlessly, of an established connection
     death: tuple[float, float, int] | None  # age and idle time in s, Keep Alive; of a wordless ending
 
 
-class Left(NamedTuple):
-    """A client identifier is free again; its past goes with it."""
-
-    client_id: str
-    since: float
-    connects: int
-    at: float
-
-
-News: TypeAlias = Claim | Held | LetGo | TurnedAway | Ended | Left
+News: TypeAlias = Claim | Held | LetGo | TurnedAway | Ended
 _KINDS: Final[dict[str, Callable[..., News]]] = {
-    kind.__name__: kind for kind in (Claim, Held, LetGo, TurnedAway, Ended, Left)
+    kind.__name__: kind for kind in (Claim, Held, LetGo, TurnedAway, Ended)
 }
 _CLAIM: Final = "Claim"
 
@@ -130,20 +123,32 @@ def from_data(data: list[Any]) -> News:
     return news
 
 
+class Mark:
+    """What stands on the slate of a connection that has sent CONNECT."""
+
+    __slots__ = ("asked", "key", "row")
+
+    def __init__(self, key: int, row: int, asked: bool) -> None:
+        self.key = key
+        self.row = row
+        self.asked = asked  # its CONNECT was told, as another worker may hold its identifier
+
+
 class Exchange:
-    """One worker's news: what it has to tell, and what it makes of what it hears."""
+    """One worker's dealings with others: what it lets them see, has to tell them, and makes of what it hears."""
 
-    __slots__ = ("_contested", "_directory", "live", "untold", "wake")
+    __slots__ = ("_asking", "_contested", "_directory", "_others", "_slate", "untold", "wake")
 
-    def __init__(self, directory: Directory, wake: Callable[[], None]) -> None:
-        """`wake` is called whenever there is something to tell and there was nothing before.
-
-        Whoever carries the news calls it too, when a connection was accepted: how many are live is news as well.
-        """
+    def __init__(
+        self, directory: Directory, wake: Callable[[], None], slate: Slate, others: Sequence[Slate]
+    ) -> None:
+        """`wake` is called whenever there is something to tell and there was nothing before."""
         self._directory = directory
+        self._slate = slate
+        self._others = tuple(others)
         self.wake = wake
         self.untold: list[News] = []
-        self.live: dict[str, int] = {}  # connections of each other worker
+        self._asking: dict[str, ConnectionTracker] = {}  # whose CONNECT was told, by conn_id
         self._contested: dict[str, ConnectionTracker] = {}  # by who took their identifier elsewhere
 
     def tell(self, news: News) -> None:
@@ -160,12 +165,27 @@ class Exchange:
     # -- of this worker's own --------------------------------------------------------------------------
 
     def claimed(self, client_id: str, newcomer: ConnectionTracker, now: float) -> None:
-        """`newcomer` sent CONNECT with this identifier."""
-        self.tell(Claim(client_id, newcomer.origin, settings_of(newcomer), now))
+        """`newcomer` sent CONNECT with this identifier, or the broker gave it.
+
+        First it stands on the slate, then the others' are read: of two at once, one sees the other.
+        """
+        self.over(newcomer)
+        key, origin = key_of(client_id), newcomer.origin
+        slate = self._slate
+        slate.hold(key)
+        row = slate.enter(Named(origin.conn_id, client_id, origin.client_addr, origin.opened_at))
+        newcomer.mark = mark = Mark(key, row, False)
+        for other in self._others:
+            if other.may_hold(key):
+                mark.asked = True
+                self._asking[origin.conn_id] = newcomer
+                self.tell(Claim(client_id, origin, settings_of(newcomer), now))
+                return
 
     def turned_away(self, client_id: str, newcomer: ConnectionTracker) -> None:
         """The broker refused `newcomer`."""
-        self.tell(TurnedAway(client_id, newcomer.origin.conn_id))
+        if newcomer.mark is not None and newcomer.mark.asked:
+            self.tell(TurnedAway(client_id, newcomer.origin.conn_id))
 
     def left(self, client_id: str, holder: ConnectionTracker, past: Past, now: float) -> None:
         """`holder` has ended."""
@@ -173,12 +193,45 @@ class Exchange:
             newcomer = holder.rival.origin.conn_id
             self._contested.pop(newcomer, None)
             self.tell(LetGo(client_id, newcomer, now))
-        self.tell(Left(client_id, past.since, past.connects, now))
+        if holder.mark is not None:
+            self._slate.remember(holder.mark.key, Past(past.since, past.connects, now))
 
     def ended(self, scene: Evidence, now: float, death: tuple[float, float, int] | None) -> None:
         """A connection has ended; `death` where that was wordless."""
-        refused = scene.close_how == Ending.REFUSED
-        self.tell(Ended(scene.origin.conn_id, now, refused, wordless(scene, Side.BROKER), death))
+        self._slate.add_ending(now)
+        refused, by_broker = scene.close_how == Ending.REFUSED, wordless(scene, Side.BROKER)
+        if refused or by_broker or death is not None:
+            self.tell(Ended(now, refused, by_broker, death))
+
+    def over(self, holder: ConnectionTracker) -> None:
+        """The closing line of `holder` is out."""
+        mark, holder.mark = holder.mark, None
+        if mark is not None:
+            self._slate.strike(mark.row)
+            self._slate.let_go(mark.key)
+            self._asking.pop(holder.origin.conn_id, None)
+
+    def counted(self, live: int) -> None:
+        """So many connections of this worker are live."""
+        self._slate.set_live(live)
+
+    # -- what stands on others' slates -----------------------------------------------------------------
+
+    def live_there(self) -> int:
+        """Connections of all other workers."""
+        return sum(other.live for other in self._others)
+
+    def endings_between(self, start: float, end: float) -> int:
+        """First endings there, in [start, end]."""
+        return sum(other.endings_between(start, end) for other in self._others)
+
+    def latest(self, mark: Mark, past: Past | None) -> Past | None:
+        """`past`, or what another worker remembers of that identifier where its connection ended later."""
+        for other in self._others:
+            found = other.past_of(mark.key)
+            if found is not None and (past is None or (found.ended_at or 0.0) > (past.ended_at or 0.0)):
+                past = found
+        return past
 
     # -- of others -------------------------------------------------------------------------------------
 
@@ -199,7 +252,7 @@ class Exchange:
     def _hear_data(self, data: list[Any], now: float) -> ClientIdContested | None:
         """Most claims concern nobody here, and are not even read."""
         kind: str = data[0]
-        if kind == _CLAIM and self._directory.holder_of(data[1]) is None:
+        if kind == _CLAIM and not self._directory.holders_of(data[1]):
             return None
         return self.hear(from_data(data), now)
 
@@ -213,24 +266,18 @@ class Exchange:
             self._let_go(news)
         elif isinstance(news, TurnedAway):
             self._turned_away(news)
-        elif isinstance(news, Ended):
-            self._directory.note_elsewhere(news)
         else:
-            self._directory.remember(news.client_id, news.since, news.connects, news.at)
+            self._directory.note_elsewhere(news)
         return None
-
-    def gone(self, worker: str) -> None:
-        """That worker is no more, and none of its connections."""
-        self.live.pop(worker, None)
 
     def _claim(self, claim: Claim) -> None:
         """Does a connection here hold that identifier, or did it when the CONNECT came?"""
-        holder = self._directory.holder_of(claim.client_id)
-        if holder is None or holder.rival is not None or holder.connect_at > claim.at:
-            return
+        losers = [each for each in self._directory.holders_of(claim.client_id) if _lost_by(each, claim.at)]
+        if losers:
+            self._answer(claim, max(losers, key=lambda holder: holder.connect_at))
+
+    def _answer(self, claim: Claim, holder: ConnectionTracker) -> None:
         ended_at = holder.first_ending_at
-        if ended_at is not None and ended_at < claim.at:
-            return
         holder.contested(Remote(claim.origin, claim.settings), claim.at)
         if ended_at is None:
             self._directory.lose(claim.client_id, holder)
@@ -252,8 +299,8 @@ class Exchange:
         )
 
     def _held(self, held: Held, now: float) -> ClientIdContested | None:
-        newcomer = self._newcomer(held.client_id, held.newcomer)
-        if newcomer is None or newcomer.holder is not None or _refused(newcomer):
+        newcomer = self._asking.get(held.newcomer)
+        if newcomer is None or _took_over(newcomer) or _refused(newcomer):
             return None
         newcomer.holder = Remote(held.origin, held.settings, held.ended_at)
         told = Told(-math.inf if held.told_at is None else held.told_at, held.untold)
@@ -273,7 +320,7 @@ class Exchange:
         )
 
     def _let_go(self, news: LetGo) -> None:
-        newcomer = self._newcomer(news.client_id, news.newcomer)
+        newcomer = self._asking.get(news.newcomer)
         if newcomer is not None and isinstance(newcomer.holder, Remote):
             newcomer.holder.first_ending_at = news.at
 
@@ -283,9 +330,19 @@ class Exchange:
             holder.rival = None
             self._directory.keep(news.client_id, holder)
 
-    def _newcomer(self, client_id: str, conn_id: str) -> ConnectionTracker | None:
-        found = self._directory.holder_of(client_id)
-        return found if found is not None and found.origin.conn_id == conn_id else None
+
+def _lost_by(holder: ConnectionTracker, claimed_at: float) -> bool:
+    """Whether that CONNECT took the identifier of `holder`: it held it then, and nobody else had taken it before."""
+    ended_at = holder.first_ending_at
+    if holder.connect_at > claimed_at or (ended_at is not None and ended_at < claimed_at):
+        return False
+    return holder.rival is None or holder.rival_at > claimed_at
+
+
+def _took_over(newcomer: ConnectionTracker) -> bool:
+    """Whether it is known whose identifier it took; of a connection here that proved to have lost it before, no."""
+    holder = newcomer.holder
+    return isinstance(holder, Remote) or (holder is not None and holder.rival is newcomer)
 
 
 def _refused(tracker: ConnectionTracker) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: A connection the broker ended wordlessly is judged this long (s) after that, knowing its neighbours.
 WAIT_S: Final = 1.0
-#: Where there are other workers, any other line waits this long (s) for what they know.
+#: Where another worker may know more, any other line waits this long (s) for its news.
 NEWS_S: Final = 0.25
 #: Lines that have waited for news are judged at so many moments a second, the same for all: waking for each costs more.
 TOGETHER_PER_S: Final = 50
@@ -61,7 +61,7 @@ def _in_the_window(scene: Evidence) -> bool:
 def note(scene: Evidence, now: float, directory: Directory) -> Evidence:
     """Tell the directory of this first ending, and ask what earlier ones had in common with it."""
     live = directory.live_everywhere
-    directory.live -= 1
+    directory.count(-1)
     directory.endings.add(now)
     if scene.close_how == _REFUSED:
         directory.refusals.add(now)
@@ -96,8 +96,10 @@ def with_others(when: float) -> float:
 
 
 def ended_around(when: float, directory: Directory) -> int:
-    """First endings of the worker in the second around `when`, that one included."""
-    return max(1, directory.endings.between(when - _HALF_S, when + _HALF_S))
+    """First endings, of all workers, in the second around `when`, that one included."""
+    start, end = when - _HALF_S, when + _HALF_S
+    elsewhere = directory.exchange.endings_between(start, end) if directory.exchange is not None else 0
+    return max(1, directory.endings.between(start, end) + elsewhere)
 
 
 def known_by(

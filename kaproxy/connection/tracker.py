@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kaproxy.connection import history, neighbourhood, scene
 from kaproxy.connection.direction import NEVER, Direction
@@ -25,6 +25,9 @@ from kaproxy.connection.policy import Policy
 from kaproxy.connection.watch import Watch
 from kaproxy.mqtt.codes import PacketType, packet_name
 from kaproxy.mqtt.packets import Acknowledge, Body, Connack, Connect, Disconnect, Packet
+
+if TYPE_CHECKING:
+    from kaproxy.connection.elsewhere import Mark
 
 #: A pause this long (s) or longer between control packets of the client is looked at; shorter ones are traffic.
 PAUSE_S: Final = 0.25
@@ -64,7 +67,7 @@ class ConnectionTracker(FlightRecorder):
         "counted_gap", "counted_gap_max", "counts", "disconnect_at", "disconnects", "down", "down_gap",
         "down_in_silence",
         "effective_keep_alive", "established_at", "first_ending_at", "gap_max", "heard", "history", "holder", "late",
-        "late_gaps", "legs_ended", "limits", "observer_error", "opened_at", "origin", "past", "pings", "policy",
+        "late_gaps", "legs_ended", "limits", "mark", "observer_error", "opened_at", "origin", "past", "pings", "policy",
         "proxy_action", "proxy_detail", "resumed_at", "rival", "rival_at", "scene", "up", "watch",
     )  # fmt: skip
 
@@ -115,8 +118,9 @@ class ConnectionTracker(FlightRecorder):
         self.proxy_detail: str | None = None
         self.observer_error: str | None = None
         # others
-        directory.live += 1
+        directory.count(1)
         self.past = NEW  # of its client identifier
+        self.mark: Mark | None = None  # what other workers see of it, where there are any
         self.rival: ConnectionTracker | Remote | None = None  # took this one's client identifier
         self.rival_at = now
         self.holder: ConnectionTracker | Remote | None = None  # this one took its client identifier
@@ -323,8 +327,8 @@ class ConnectionTracker(FlightRecorder):
 
     def _claim(self, client_id: str, now: float) -> None:
         self.client_id = client_id
-        self.past = self._directory.past_of(client_id, now)
         self.holder = holder = self._directory.claim(client_id, self, now)
+        self.past = self._directory.past_of(client_id, now, self.mark)
         if holder is not None:
             holder.contested(self, now)
             self._tell(holder.watch.contested_by(holder, self, now))
@@ -487,9 +491,12 @@ class ConnectionTracker(FlightRecorder):
             return at + neighbourhood.WAIT_S
         if self._directory.exchange is None:
             return at
-        # whose identifier it took is known soon after its CONNECT, who took its own soon after the broker's ending
-        heard_from = at if self.scene.closed_by == BROKER else self.connect_at
-        return max(at, neighbourhood.with_others(heard_from + neighbourhood.NEWS_S))
+        # who took its identifier is known soon after the broker's ending, whose it took soon after it asked
+        if self.scene.closed_by == BROKER:
+            return neighbourhood.with_others(at + neighbourhood.NEWS_S)
+        if self.mark is not None and self.mark.asked:
+            return max(at, neighbourhood.with_others(self.connect_at + neighbourhood.NEWS_S))
+        return at
 
     def judged_from(self) -> float:
         """When the last silence, or the wait of the oldest open PINGREQ, began; monotonic seconds."""
@@ -506,8 +513,8 @@ class ConnectionTracker(FlightRecorder):
         """The connection is over: its evidence. The last call, exactly once."""
         if self.scene is None:
             self.proxy_ended(ProxyAction.ERROR, "ended without a known ending", now)
+        self._directory.forget(self.client_id, self)  # first: whatever fails here, nothing of it stays
         evidence = scene.complete(self, client_leg, broker_leg, relay, self._directory, now)
-        self._directory.forget(self.client_id, self)
         self.rival = self.holder = None  # or each of a chain of takeovers would keep the one before alive
         return Closed(evidence)
 

@@ -13,7 +13,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -62,7 +62,8 @@ class Relay:
         """`listeners`: sockets that listen already; without any, one is opened where `config` says."""
         self.config = config
         self.bound: tuple[str, int] = config.listen
-        self.live_elsewhere = 0  # connections of other workers, which count against `max_connections` too
+        #: How many connections other workers have, which count against `max_connections` too.
+        self.live_elsewhere: Callable[[], int] = int
         self._given = tuple(listeners)
         self._reserve: Reserve | None = None
         self._accepting: trio.Nursery | None = None
@@ -203,9 +204,9 @@ class Relay:
         witness = Witness(origin, self._make_tracker, self._on_event, now)
         witness.emit((Accepted(origin),))
         pair = Pair(poller, witness, now)
-        live = poller.live + self.live_elsewhere
-        if self.config.max_connections and live >= self.config.max_connections:
-            refusal = refusal or f"max_connections: {self.config.max_connections}"
+        most = self.config.max_connections
+        if most and poller.live + self.live_elsewhere() >= most:
+            refusal = refusal or f"max_connections: {most}"
         poller.live += 1
         try:
             if refusal:

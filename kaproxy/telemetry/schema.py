@@ -147,7 +147,7 @@ starts | integer | | 1 and up | | How often a process was started for it.
 exit_status | integer? | | 0 and up | | How it ended; missing where a signal killed it.
 exit_signal | text? | | SIGKILL, … | | The signal that killed it.
 lived_s | number | s | | | Since it was started.
-connections_lost | integer | | 0 and up | | Its connections as of its last news, which have no closing lines.
+connections_lost | integer | | 0 and up | | Its connections, which have no closing lines.
 restart_in_s | number? | s | | | When another is started; missing while draining.
 explanation | text | | | | The same in words, and what is not known.
 
@@ -158,17 +158,17 @@ error | text | | | | Why.
 # worker.silent | error | A worker has stopped without ending (SIGSTOP, a bug): its bytes wait, others accept.
 @worker
 silent_s | number | s | | | Since when it has said nothing to the supervisor.
-connections_live | integer | | 0 and up | | Its connections as of its last news; they are left to it.
+connections_live | integer | | 0 and up | | Its connections; they are left to it.
 
 # worker.answers | warning | A worker that was silent runs again, and accepts again.
 @worker
 silent_s | number | s | | | How long it had said nothing.
-connections_live | integer | | 0 and up | | Its connections as of its last news.
+connections_live | integer | | 0 and up | | Its connections.
 
 # worker.orphaned | error | The supervisor is gone: this worker accepts no more connections and drains.
 connections_live | integer | | 0 and up | | Connections that are still open.
 
-# connection.lost | warning | A connection of a killed worker, which could write no closing line; by its last news.
+# connection.lost | warning | A connection of a killed worker, which could write no closing line.
 conn_id | text | | | | The connection.
 worker_name | text | | | | The worker it was in.
 = client_addr client_id!

@@ -1,19 +1,20 @@
 """One of several workers: a process that relays, and does as its supervisor says.
 
-It is handed its configuration and its listening sockets, tells others of its CONNECTs and endings, and hears of
-theirs. It drains when it is told to, on SIGTERM, and when the supervisor is gone. It may not write a line about
+It is handed its configuration, its listening sockets and the slates, tells others what concerns them, and hears what
+concerns it. It drains when it is told to, on SIGTERM, and when the supervisor is gone. It may not write a line about
 the proxy as a whole: the supervisor does. Read next: `supervisor.py`, which starts it; `channel.py`.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import signal
 import socket
 import time
 import tomllib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import trio
@@ -21,10 +22,12 @@ import trio
 from kaproxy.config import Config
 from kaproxy.connection.elsewhere import Exchange
 from kaproxy.connection.neighbourhood import TOGETHER_PER_S
+from kaproxy.connection.slate import Slate
 from kaproxy.proxy import Proxy, open_log, why_not
 from kaproxy.relay.dialing import ResolveError
 from kaproxy.telemetry.log import Log
 from kaproxy.workers.channel import Channel, line_of, message_of
+from kaproxy.workers.ledger import slate_of
 
 #: News is gathered, and told this often a second: waking every other worker for each piece would cost more. All of
 #: them tell at the same moments, when closing lines that waited are due too: then each is woken once for everything.
@@ -42,12 +45,12 @@ class Handover:
     name: str
     config: str  # TOML, every key
     listeners: dict[str, list[int]]  # of every worker, by name
+    slates: dict[str, int]  # of every worker too
     lock: int  # on which writers of the log agree
 
     def send(self, sock: socket.socket) -> None:
         """Hand it over; it fits the socket's buffer, so this does not wait."""
-        fields = {"name": self.name, "config": self.config, "listeners": self.listeners, "lock": self.lock}
-        sock.sendall(line_of("handover", fields))
+        sock.sendall(line_of("handover", asdict(self)))
 
     @classmethod
     def receive(cls, sock: socket.socket) -> Handover:
@@ -64,6 +67,14 @@ class Handover:
 def config_of(text: str) -> Config:
     """The configuration out of TOML as `effective_toml` writes it."""
     return Config.model_validate(tomllib.loads(text))
+
+
+def taken_over(descriptors: dict[str, int]) -> dict[str, Slate]:
+    """The slates behind these descriptors, which are closed. Raises OSError where there is no memory."""
+    slates = {name: slate_of(descriptor) for name, descriptor in descriptors.items()}
+    for descriptor in descriptors.values():
+        os.close(descriptor)
+    return slates
 
 
 def until_next(now: float) -> float:
@@ -87,8 +98,10 @@ class Worker:
         self.log: Log = open_log(config, given.name, given.lock)
         self._proxy = Proxy(config, self.log, self._listeners[given.name])
         self._news = trio.Event()
-        self._told_live = 0
-        self._proxy.directory.exchange = self._exchange = Exchange(self._proxy.directory, self._wake)
+        slates = taken_over(given.slates)
+        own, directory = slates.pop(given.name), self._proxy.directory
+        directory.exchange = self._exchange = Exchange(directory, self._wake, own, list(slates.values()))
+        self._proxy.relay.live_elsewhere = self._exchange.live_there
 
     async def run(self) -> None:
         """Serve until drained. Raises StartError."""
@@ -131,7 +144,7 @@ class Worker:
             if message.word == "end":
                 scope.cancel()
             elif message.word == "news":
-                self._hear(message.numbers[0], message.content)
+                self._hear(message.content)
             else:
                 self._follow(message.word, message.content)
         self.log.write("error", "worker.orphaned", {"connections_live": self._proxy.relay.live})
@@ -150,9 +163,6 @@ class Worker:
             self._proxy.relay.accept_also(self._listeners[content])
         elif word == "back":
             self._proxy.relay.accept_no_more(self._listeners[content])
-        elif word == "gone":
-            self._exchange.gone(content)
-            self._count_elsewhere()
 
     def _drain(self) -> None:
         """Stop accepting: the kernel must not go on queueing clients for sockets that are only kept."""
@@ -176,27 +186,20 @@ class Worker:
             await self._news.wait()
             while True:
                 await trio.sleep(until_next(time.monotonic()))
-                if not self._exchange.untold and self._told_live == self._proxy.directory.live:
+                if not self._exchange.untold:
                     break
                 self._say_news()
             self._news = trio.Event()
 
     def _say_news(self) -> None:
         news = self._exchange.take()
-        self._told_live = self._proxy.directory.live
-        content = {"from": self._name, "news": news}
-        self._channel.pass_on(line_of("news", content, self._told_live, len(news)), len(news))
+        self._channel.pass_on(line_of("news", news, len(news)), len(news))
 
-    def _hear(self, live: int, content: Any) -> None:
-        self._exchange.live[content["from"]] = live
-        self._count_elsewhere()
-        events, failed = self._exchange.hear_all(content["news"], time.monotonic())
+    def _hear(self, news: list[list[Any]]) -> None:
+        events, failed = self._exchange.hear_all(news, time.monotonic())
         self._channel.dropped += failed
         for event in events:
             self._proxy.record(event)
-
-    def _count_elsewhere(self) -> None:
-        self._proxy.relay.live_elsewhere = sum(self._exchange.live.values())
 
     # -- counts ----------------------------------------------------------------------------------------
 

@@ -1,56 +1,53 @@
-"""Which connections a worker has, by its own news: what is told of them should it be killed.
+"""The memory of a worker's slate: made by the supervisor, handed to every worker, read when one is killed.
 
-A killed process writes no closing lines. Its CONNECTs and endings passed the supervisor as news for the others
-anyway, so the supervisor can say whose connections were cut, up to the last few hundredths of a second. It reads
-them later, many at once: most are of connections that are over by then, and nobody asks while the worker lives.
-It may not know a process. Read next: `supervisor.py`.
+A killed process writes no closing lines; whose connections were cut still stands on its slate. The memory is an
+anonymous file, so it is gone with the last process that has it, and only what is written on takes room.
+It may not know a process. Read next: `kaproxy/connection/slate.py` for what stands there; `supervisor.py`.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import mmap
+import os
+import resource
+from collections.abc import Mapping
 
-from kaproxy.workers.channel import Message
+from kaproxy.connection.slate import Named, Slate, size_of
 
-#: Messages kept unread.
-UNREAD: Final = 64
+#: Rows at most, where descriptors are not limited to less: 64 MB, as far as written on.
+MOST_ROWS = 1 << 18
 
 
-class Named(NamedTuple):
-    """A connection that has sent CONNECT."""
+def rows() -> int:
+    """Rows for as many connections as a worker can have: each has two sockets."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_ROWS if hard == resource.RLIM_INFINITY else min(MOST_ROWS, hard // 2 + 1)
 
-    client_id: str
-    client_addr: str
-    opened_at: float  # wall clock, s
+
+def slate_of(descriptor: int) -> Slate:
+    """The slate in that anonymous file, which may be closed then. Raises OSError where there is no memory."""
+    return Slate(memoryview(mmap.mmap(descriptor, 0)))
 
 
 class Ledger:
-    """The live connections of one worker."""
+    """The live connections of whoever is in one worker's place."""
 
     def __init__(self) -> None:
-        self.live = 0  # with those that have not sent CONNECT
-        self._named: dict[str, Named] = {}
-        self._unread: list[Message] = []
-
-    def hear(self, live: int, message: Message) -> None:
-        """Take in what the worker tells: pieces of news as `connection/elsewhere.py` writes them down."""
-        self.live = live
-        self._unread.append(message)
-        if len(self._unread) >= UNREAD:
-            self._read()
+        """Raises OSError where no descriptor or memory can be had."""
+        self.descriptor = os.memfd_create("kaproxy-slate", os.MFD_CLOEXEC)
+        os.truncate(self.descriptor, size_of(rows()))
+        self._slate = slate_of(self.descriptor)
 
     @property
-    def named(self) -> dict[str, Named]:
-        """By conn_id."""
-        self._read()
-        return self._named
+    def live(self) -> int:
+        """How many, with those that have not sent CONNECT."""
+        return self._slate.live
 
-    def _read(self) -> None:
-        unread, self._unread = self._unread, []
-        for message in unread:
-            for kind, first, *rest in message.content["news"]:
-                if kind == "Claim":
-                    conn_id, _, client_addr, _, _, opened_at, _ = rest[0]
-                    self._named[conn_id] = Named(first, client_addr, opened_at)
-                elif kind == "Ended":
-                    self._named.pop(first, None)
+    @property
+    def named(self) -> Mapping[str, Named]:
+        """Those that have, by conn_id; of a process that is gone."""
+        return {named.conn_id: named for named in self._slate.named()}
+
+    def wipe(self) -> None:
+        """For the next process in this place."""
+        self._slate.wipe()

@@ -51,9 +51,15 @@ class Slot:
         ours, theirs = socket.socketpair()
         with theirs:
             listeners = {name: [sock.fileno() for sock in slot.listeners] for name, slot in slots.items()}
-            handed = [theirs.fileno(), lock, *(fd for fds in listeners.values() for fd in fds)]
+            slates = {name: slot.ledger.descriptor for name, slot in slots.items()}
+            handed = [
+                theirs.fileno(),
+                lock,
+                *slates.values(),
+                *(fd for fds in listeners.values() for fd in fds),
+            ]
             try:
-                Handover(self.name, config, listeners, lock).send(ours)
+                Handover(self.name, config, listeners, slates, lock).send(ours)
                 self.process = await trio.lowlevel.open_process(
                     command(self.name, theirs.fileno()), stdin=subprocess.DEVNULL, pass_fds=handed
                 )
@@ -65,7 +71,6 @@ class Slot:
         self.state = "starting"
         self.starts += 1
         self.started_at = time.monotonic()
-        self.ledger = Ledger()
         return self.channel
 
     def say(self, word: str, content: object = None) -> None:
@@ -98,6 +103,7 @@ class Slot:
 
     def leave(self) -> Snapshot:
         """The process is gone; returns what stays of its counts."""
+        self.ledger.wipe()
         retired, self.snapshot = self.snapshot.retired(), Snapshot()
         self.process = self.channel = None
         self.state = "down"

@@ -135,8 +135,6 @@ class Supervisor:
             if not expected:
                 self._tell_died(slot, code, wait_s)
             self._retired += slot.leave()
-            for other in self._others(slot):
-                other.say("gone", slot.name)
             if wait_s is None:
                 return
             if not self._up.is_set():
@@ -180,8 +178,7 @@ class Supervisor:
                 self._ready(slot)
 
     def _pass_on(self, slot: Slot, message: Message) -> None:
-        live, pieces = message.numbers
-        slot.ledger.hear(live, message)
+        (pieces,) = message.numbers
         for other in self._others(slot):
             if other.channel is not None:
                 other.channel.pass_on(message.line, pieces)
@@ -235,11 +232,11 @@ class Supervisor:
     def _tell_died(self, slot: Slot, code: int, wait_s: float | None) -> None:
         """The process in this place is gone, and nobody had asked it to."""
         self._forced = self._forced or self._stopping.is_set()
-        lost = telling.lost(slot.ledger, code)
+        lost = telling.lost(slot.ledger)
         self._lost += lost
         level = "warning" if code == 0 else "error"
         self._log.write(level, "worker.died", telling.died(slot, code, lost, wait_s))
-        for record in telling.cut(slot, code):
+        for record in telling.cut(slot):
             self._log.write("warning", "connection.lost", record)
 
     # -- signals ---------------------------------------------------------------------------------------

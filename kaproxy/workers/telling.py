@@ -22,15 +22,15 @@ def silence(slot: Slot, silent_s: float) -> Record:
     return _who(slot) | {"silent_s": round(silent_s, 3), "connections_live": slot.ledger.live}
 
 
-def lost(ledger: Ledger, code: int) -> int:
-    """How many connections ended with a process of this exit code, without closing lines; below 0: a signal."""
-    return max(ledger.live, len(ledger.named)) if code < 0 else 0
+def lost(ledger: Ledger) -> int:
+    """How many connections ended with the process, without closing lines."""
+    return max(ledger.live, len(ledger.named))
 
 
 def died(slot: Slot, code: int, lost_count: int, restart_in_s: float | None) -> Record:
     """A worker that ended unasked."""
     ended, words = how_it_ended(code)
-    named = len(slot.ledger.named) if code < 0 else 0
+    named = len(slot.ledger.named)
     record = _who(slot) | {
         **ended,
         "lived_s": round(time.monotonic() - slot.started_at, 3),
@@ -41,15 +41,15 @@ def died(slot: Slot, code: int, lost_count: int, restart_in_s: float | None) -> 
     return {key: value for key, value in record.items() if value is not None}
 
 
-def cut(slot: Slot, code: int) -> Iterator[Record]:
+def cut(slot: Slot) -> Iterator[Record]:
     """The connections that ended with it, as far as they had sent CONNECT."""
-    for conn_id, (client_id, client_addr, opened_at) in slot.ledger.named.items() if code < 0 else ():
+    for named in slot.ledger.named.values():
         yield {
-            "conn_id": conn_id,
+            "conn_id": named.conn_id,
             "worker_name": slot.name,
-            "client_addr": client_addr,
-            "client_id": client_id,
-            "opened_at": TIME.write(opened_at),
+            "client_addr": named.client_addr,
+            "client_id": named.client_id,
+            "opened_at": TIME.write(named.opened_at),
         }
 
 
@@ -74,10 +74,10 @@ def _who(slot: Slot) -> Record:
 def _lost_words(lost_count: int, named: int) -> str:
     """What is known of the connections a worker had when it died."""
     if not lost_count:
-        return "As of its last news it had no connection without a closing line."
+        return "It had no connection without a closing line."
     unnamed = f" {lost_count - named} had not sent CONNECT and stay unnamed." if lost_count > named else ""
     return (
-        f"Its connections, {lost_count} as of its last news, ended with it and without closing lines: "
+        f"Its {lost_count} connections ended with it and without closing lines: "
         f"the {named} that had sent CONNECT are told as connection.lost.{unnamed} "
         "Lines it had made in its last moment may be missing too."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise, product
 
 import pytest
 
@@ -12,6 +13,7 @@ from kaproxy.connection.elsewhere import Ended, Exchange, from_data, to_data
 from kaproxy.connection.events import ClientIdContested
 from kaproxy.connection.facts import Ending, Side
 from kaproxy.connection.neighbourhood import NEWS_S, TOGETHER_PER_S, with_others
+from kaproxy.connection.slate import Slate, key_of, size_of
 from tests import builders
 from tests.playbook import Play
 
@@ -22,8 +24,10 @@ class Workers:
     def __init__(self) -> None:
         self.woken = 0
         self.here, self.there = Directory(), Directory()
-        for directory in (self.here, self.there):
-            directory.exchange = Exchange(directory, self.wake)
+        self.told = 0
+        slates = [Slate(memoryview(bytearray(size_of(8)))) for _ in range(2)]
+        for directory, own, other in zip((self.here, self.there), slates, reversed(slates), strict=True):
+            directory.exchange = Exchange(directory, self.wake, own, [other])
         self.events: list[ClientIdContested] = []
 
     def wake(self) -> None:
@@ -39,6 +43,7 @@ class Workers:
                 assert hearer.exchange is not None
                 news = json.loads(json.dumps(teller.exchange.take()))
                 moved = moved or bool(news)
+                self.told += len(news)
                 events, failed = hearer.exchange.hear_all(news, now)
                 self.events += events
                 assert not failed
@@ -118,6 +123,57 @@ def test_of_two_connects_heard_of_in_either_order_the_later_one_takes_over() -> 
     assert first.tracker.holder is None
 
 
+def wandering(*workers: int) -> tuple[Workers, list[Play]]:
+    """Connections of one identifier, each 5 ms after the one before, whose ending it brings; no news until 40 ms on."""
+    both = Workers()
+    plays: list[Play] = []
+    for number, worker in enumerate(workers):
+        directory = (both.here, both.there)[worker]
+        play = Play(directory=directory, conn_id=f"c{number}", start=1.0 + number * 0.005)
+        plays.append(play.established("dev", 60))
+        if number:
+            plays[number - 1].at(play.now + 0.002).ends(Side.BROKER)
+    both.deliver(1.04)
+    return both, plays
+
+
+@pytest.mark.parametrize("workers", list(product((0, 1), repeat=4)))
+def test_of_an_identifier_that_wanders_faster_than_news_every_takeover_names_both(
+    workers: tuple[int, ...],
+) -> None:
+    _, plays = wandering(*workers)
+    plays[-1].at(2.0).ends(Side.CLIENT)
+    told = [play.at(3.0).evidence() for play in plays]
+    for older, newer in pairwise(told):
+        assert older.taken_over_by is not None
+        assert older.taken_over_by.conn_id == newer.origin.conn_id
+        assert older.taken_over_by.gap_s == pytest.approx(0.002)
+        assert newer.took_over is not None
+        assert newer.took_over.conn_id == older.origin.conn_id
+        assert newer.took_over.gap_s == pytest.approx(0.002)
+    assert told[-1].taken_over_by is None
+    assert told[0].took_over is None
+
+
+@pytest.mark.parametrize("workers", list(product((0, 1), repeat=4)))
+def test_of_an_identifier_that_wanders_and_whose_connections_all_stay_the_same_is_known(
+    workers: tuple[int, ...],
+) -> None:
+    both = Workers()
+    plays = [
+        Play(
+            directory=(both.here, both.there)[worker], conn_id=f"c{number}", start=1.0 + number / 1000
+        ).established("dev", 60)
+        for number, worker in enumerate(workers)
+    ]
+    both.deliver(1.04)
+    for older, newer in pairwise(plays):
+        assert older.tracker.rival is not None
+        assert older.tracker.rival.origin.conn_id == newer.tracker.origin.conn_id
+        assert newer.tracker.holder is not None
+        assert newer.tracker.holder.origin.conn_id == older.tracker.origin.conn_id
+
+
 def test_a_newcomer_that_the_broker_refuses_takes_nothing_over_and_the_identifier_goes_back() -> None:
     workers = Workers()
     older = Play(directory=workers.here, conn_id="older").established("dev", 60)
@@ -138,9 +194,6 @@ def test_endings_elsewhere_in_the_same_second_are_neighbours() -> None:
         Play(directory=directory, conn_id=f"c{number}").established(f"d{number}", 60)
         for number, directory in enumerate((workers.here, workers.there) * 4)
     ]
-    for exchange in (workers.here.exchange, workers.there.exchange):
-        assert exchange is not None
-        exchange.live = {"other": 4}
     for play in plays:
         play.at(20.0).ends(Side.BROKER)
     workers.deliver(20.05)
@@ -176,9 +229,58 @@ def test_a_line_waits_for_the_news_of_others_only_where_there_are_any() -> None:
     play = Play(directory=workers.here).established("dev", 60, version=5).at(9.0)
     play.broker(builders.disconnect(0x8E)).ends(Side.BROKER)
     assert play.tracker.judge_at() == with_others(9.0 + NEWS_S)
-    for start, end, judged in ((0.0, 9.0, 9.0), (8.9, 9.0, with_others(8.9 + NEWS_S))):
-        play = Play(directory=workers.here, start=start).established("dev", 60).at(end).ends(Side.CLIENT)
+    Play(directory=workers.there).established("held there", 60)
+    for name, start, end, judged in (
+        ("held there", 0.0, 9.0, 9.0),
+        ("held there", 8.9, 9.0, with_others(8.9 + NEWS_S)),
+        ("held nowhere", 8.9, 9.0, 9.0),
+    ):
+        play = Play(directory=workers.here, start=start).established(name, 60).at(end).ends(Side.CLIENT)
         assert play.tracker.judge_at() == judged
+
+
+def test_a_connect_is_told_only_where_another_worker_may_hold_its_identifier() -> None:
+    workers = Workers()
+    older = Play(directory=workers.here, conn_id="older").established("dev", 60)
+    Play(directory=workers.here, conn_id="takes it here").established("dev", 60)
+    Play(directory=workers.there, conn_id="another").established("dev-2", 60)
+    workers.deliver(0.01)
+    assert workers.told == 0
+    Play(directory=workers.there, conn_id="newer", start=1.0).established("dev", 60)
+    workers.deliver(1.01)
+    assert workers.told == 2  # the claim and its answer
+    assert older.tracker.rival is not None
+
+
+def test_an_orderly_life_that_concerns_nobody_is_not_told() -> None:
+    workers = Workers()
+    play = Play(directory=workers.here).established("dev", 60).at(1.0).client(builders.disconnect())
+    play.ends(Side.CLIENT).evidence()
+    workers.deliver(1.01)
+    assert (workers.woken, workers.told) == (0, 0)
+
+
+def test_an_identifier_is_free_for_others_once_the_line_is_out_and_not_before() -> None:
+    workers = Workers()
+    play = Play(directory=workers.here).established("dev", 60).at(1.0).ends(Side.BROKER)
+    asks = Play(directory=workers.there, conn_id="asks", start=1.1).established("dev", 60)
+    assert asks.tracker.mark is not None
+    assert asks.tracker.mark.asked
+    play.at(2.0).evidence()
+    asks.at(3.0).ends(Side.CLIENT).evidence()
+    silent = Play(directory=workers.here, conn_id="silent", start=4.0).established("dev", 60)
+    assert silent.tracker.mark is not None
+    assert not silent.tracker.mark.asked
+
+
+def test_an_identifier_given_by_the_broker_is_held_and_the_one_asked_for_is_not() -> None:
+    workers = Workers()
+    given = builders.connack(version=5, properties=[("assigned_client_identifier", "given")])
+    play = Play(directory=workers.here).established("", 60, version=5, connack=given)
+    asks = Play(directory=workers.there, conn_id="asks", start=1.0).established("given", 60)
+    workers.deliver(1.01)
+    assert isinstance(play.tracker.rival, Remote)
+    assert isinstance(asks.tracker.holder, Remote)
 
 
 def test_lines_that_wait_for_news_are_judged_together_and_never_too_early() -> None:
@@ -189,12 +291,12 @@ def test_lines_that_wait_for_news_are_judged_together_and_never_too_early() -> N
         assert moment <= at < moment + 1.001 / TOGETHER_PER_S
 
 
-def test_the_connections_of_a_worker_that_went_are_no_neighbours() -> None:
-    directory = Directory()
-    directory.exchange = exchange = Exchange(directory, lambda: None)
-    exchange.live = {"2": 5, "3": 7}
-    exchange.gone("2")
-    assert directory.live_everywhere == 7
+def test_the_connections_of_others_are_counted_as_they_come_and_go() -> None:
+    workers = Workers()
+    plays = [Play(directory=workers.there, conn_id=f"c{number}") for number in range(3)]
+    assert (workers.here.live_everywhere, workers.there.live_everywhere) == (3, 3)
+    plays[0].ends(Side.CLIENT)
+    assert (workers.here.live_everywhere, workers.there.live_everywhere) == (2, 2)
 
 
 def test_nothing_of_a_connection_stays_once_its_line_is_out() -> None:
@@ -204,17 +306,21 @@ def test_nothing_of_a_connection_stays_once_its_line_is_out() -> None:
     for directory in (workers.here, workers.there):
         assert directory.exchange is not None
         assert not directory.exchange._contested
-        assert not directory._ending
-        assert directory.holder_of("dev") is None
+        assert not directory._former
+        assert not directory.exchange._asking
+        assert not directory.holders_of("dev")
+        assert not list(directory.exchange._slate.named())
+        assert not directory.exchange._slate.may_hold(key_of("dev"))
 
 
 def test_the_teller_is_woken_once_for_all_that_is_told_together() -> None:
     workers = Workers()
-    for number in range(3):
-        Play(directory=workers.here).established(f"d{number}", 60)
+    plays = [Play(directory=workers.here, conn_id=f"c{number}") for number in range(4)]
+    for play in plays[:3]:
+        play.ends(Side.BROKER, Ending.REFUSED)
     assert workers.woken == 1
     workers.deliver(1.0)
-    Play(directory=workers.here).established("d9", 60)
+    plays[3].ends(Side.BROKER, Ending.REFUSED)
     assert workers.woken == 2
 
 
@@ -225,12 +331,14 @@ def test_what_is_no_news_is_refused(data: list[object]) -> None:
 
 
 def test_what_cannot_be_heard_is_counted_and_the_rest_is_heard() -> None:
-    exchange = Exchange(directory := Directory(), lambda: None)
-    ended = to_data(Ended("c1", 1.5, refused=False, by_broker=True, death=None))
+    workers = Workers()
+    directory, exchange = workers.here, workers.here.exchange
+    assert exchange is not None
+    ended = to_data(Ended(1.5, refused=False, by_broker=True, death=None))
     assert exchange.hear_all([["Nothing"], [], ended, ["Ended", 1], ended], 2.0) == ([], 3)
-    assert len(directory.endings) == 2
+    assert len(directory.broker_endings) == 2
 
 
 def test_news_survives_being_written_down() -> None:
-    news = Ended("c1", 1.5, refused=False, by_broker=True, death=(1.0, 2.0, 60))
+    news = Ended(1.5, refused=False, by_broker=True, death=(1.0, 2.0, 60))
     assert from_data(json.loads(json.dumps(to_data(news)))) == news

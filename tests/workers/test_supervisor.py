@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,6 @@ def test_a_drain_of_two_workers_writes_a_closing_line_for_every_connection(tmp_p
     with fleet(tmp_path, QUICK) as running:
         running.by_worker(50)
         count = len(running.clients)
-        time.sleep(0.5)  # workers tell how many they have in news, which they gather for a moment
         assert running.end() == 0
         closed = running.lines("connection.closed")
         assert len({line["conn_id"] for line in closed}) == len(closed) == count >= 100
@@ -268,6 +268,26 @@ def _is(line: dict[str, Any], client_id: str) -> bool:
 
 def _both_came(running: Fleet, client_id: str) -> bool:
     return sum(_is(line, client_id) for line in running.lines("connection.established")) == 2
+
+
+def test_of_identifiers_that_wander_between_workers_every_takeover_names_both(tmp_path: Path) -> None:
+    with fleet(tmp_path, QUICK) as running:
+        names = [f"wanders-{number}" for number in range(25)]
+        for name in names * 5:
+            running.client(name)
+        until(lambda: len(running.lines("connection.closed")) == 100)
+        assert running.end() == 0
+        lines = {line["conn_id"]: line for line in running.lines("connection.closed")}
+        came = [line["conn_id"] for line in sorted(lines.values(), key=lambda line: line["opened_at"])]
+        between = 0
+        for name in names:
+            mine = [lines[conn_id] for conn_id in came if lines[conn_id]["client_id"] == name]
+            assert [line["cause"] for line in mine] == ["takeover"] * 4 + ["proxy_shutdown"]
+            for older, newer in pairwise(mine):
+                assert older["taken_over_by"]["conn_id"] == newer["conn_id"]
+                assert newer["took_over"]["conn_id"] == older["conn_id"]
+                between += older["worker"] != newer["worker"]
+        assert between > 10
 
 
 def test_clients_waiting_in_the_queue_of_a_worker_that_dies_are_served_by_the_other(tmp_path: Path) -> None:
@@ -349,7 +369,6 @@ def test_a_limit_of_connections_holds_for_all_workers_together(tmp_path: Path) -
             with suppress(AssertionError, ConnectionResetError, BrokenPipeError):
                 running.client(f"l-{number}", port)
                 served += 1
-            time.sleep(0.04)  # so that each worker has heard of the other's
         assert served == 20
         refused = [line for line in running.said("connection.closed", 10) if line["cause"] == "proxy_limit"]
         assert len(refused) == 10
