@@ -133,7 +133,7 @@ def latency(key: str, title: str, rate: int, half_of: str | None, bar: float | N
     """
     return Experiment(
         key,
-        {"mode": "pingpong", "conns": 200, "frame": 100, "rate": rate, "seconds": 2.0, "windows": 8},
+        {"mode": "pingpong", "conns": 200, "frame": 100, "rate": rate, "seconds": 1.5, "windows": 6},
         (
             Figure(
                 "p50", f"added latency, {title}, p50", "us", lambda a: a["p50_us"], False, bar, added=True
@@ -146,7 +146,7 @@ def latency(key: str, title: str, rate: int, half_of: str | None, bar: float | N
         {"seconds": 0.75, "windows": 3},
         ("direct", *PEERS),
         () if half_of else OTHERS,
-        pairs=5,
+        pairs=9 if bar else 3,
         half_of=half_of,
         real_time=True,
     )

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 BATCH: Final = 256
 """Most sockets served between two looks at the rest of the process."""
 SLICE_S: Final = 0.02
-"""How long sockets are served before the rest of the process gets its turn; timers get theirs when they are due."""
+"""How long sockets are served before the rest of the process gets its turn; a deadline is kept sooner, see GRACE_S."""
 EASE_S: Final = 0.015
 """From when on the first pause between busy sockets' batches is used for that turn: it then delays nobody."""
+GRACE_S: Final = 0.002
+"""How long a task whose deadline has come waits for such a pause: the kernel sleeps up to PAUSE_S too long, so
+what wakes us then is the first half of a round trip, and the answer is to be sent on before that turn."""
 PAUSE_S: Final = 0.001
 """How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
 BUSY_S: Final = 0.001
@@ -167,13 +170,18 @@ class Poller:
         often a fraction of a millisecond away: so it is waited for here. Other tasks' deadlines are kept.
         """
         others = trio.lowlevel.current_statistics()
-        slice_s = 0.0 if others.tasks_runnable else min(SLICE_S, others.seconds_to_next_deadline)
         now = monotonic()
-        self._stop, self._ease = now + slice_s, now + EASE_S
+        self._stop, self._ease = now if others.tasks_runnable else now + SLICE_S, now + EASE_S
+        self._make_way(now + others.seconds_to_next_deadline)
         while ready := self._next():
             if self._turn(ready) >= self._stop:
                 return True
         return self._gap <= BUSY_S and monotonic() < self._served_at + _GAP_MOST_S
+
+    def _make_way(self, when: float) -> None:
+        """Another task's deadline is then: it gets its turn in the first pause from there on, or soon after."""
+        self._ease = min(self._ease, when)
+        self._stop = min(self._stop, when + GRACE_S)
 
     def give_way(self) -> None:
         """Another task has something to do: it gets its turn once the batch is served."""
@@ -290,7 +298,7 @@ class Poller:
         pair.alarm = when
         heapq.heappush(self._heap, (when, next(self._order), pair))
         if self._heap[0][2] is pair:
-            self._stop = min(self._stop, when)
+            self._make_way(when)
             self._nap.cancel()
 
     def wake_due(self, now: float) -> float:

@@ -223,7 +223,7 @@ def test_windows_of_added_latency_are_as_long_as_the_page_says(key: str) -> None
     latency = next(e for e in EXPERIMENTS if e.key == key)
     for load in (latency.load, latency.quick):
         assert float(str(load["seconds"])) / int(str(load["windows"])) == 0.25
-    assert latency.load["windows"] == 8
+    assert latency.load["windows"] == 6
 
 
 def test_more_connections_stand_in_one_table(results: dict[str, Any]) -> None:

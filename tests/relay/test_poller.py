@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -21,7 +22,7 @@ import trio.lowlevel
 from kaproxy.connection.events import Event
 from kaproxy.relay import poller as poller_module
 from kaproxy.relay.pair import Pair
-from kaproxy.relay.poller import PAUSE_S, Poller, Timing
+from kaproxy.relay.poller import GRACE_S, PAUSE_S, SLICE_S, SPIN_S, Poller, Timing
 from tests.relay.rig import RecordingTracker, read_exactly, relaying, reset, send_all, turns_in, until
 
 TIMING = Timing(dial_timeout_s=10.0, linger_s=60.0, post_mortem_s=3.0)
@@ -235,6 +236,49 @@ def test_a_pause_of_busy_sockets_is_left_to_others_once_it_is_nearly_their_turn(
     poller._ease = time.monotonic()
     assert poller._next() == []
     assert set(asked.timeouts) == {0}
+
+
+class OneTrip:
+    """Stands in for the kernel's poller, which oversleeps a deadline: a request then, its answer, and nothing more."""
+
+    def __init__(self) -> None:
+        self.left = [[(0, select.EPOLLIN)], [(1, select.EPOLLIN)]]
+
+    def poll(self, timeout: float, _most: int) -> list[tuple[int, int]]:
+        if len(self.left) == 2:
+            if timeout == 0:
+                return []
+            time.sleep(PAUSE_S)
+        return self.left.pop(0) if self.left else []
+
+
+def due_in(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Another task's deadline is then, and none is runnable before."""
+    others = SimpleNamespace(tasks_runnable=0, seconds_to_next_deadline=seconds)
+    monkeypatch.setattr(trio.lowlevel, "current_statistics", lambda: others)
+
+
+def test_a_deadline_that_was_overslept_is_kept_after_the_round_trip_and_not_within(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poller, _ = asking(monkeypatch, nothing=0)
+    poller._make_room(1)
+    serve_often(poller)
+    trip = OneTrip()
+    poller._epoll = cast("select.epoll", trip)
+    due_in(monkeypatch, SPIN_S + PAUSE_S / 2)
+    assert poller._serve()
+    assert trip.left == []
+
+
+def test_a_deadline_is_kept_soon_where_there_is_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    poller, _ = asking(monkeypatch, nothing=0)
+    poller._make_room(1)
+    serve_often(poller)
+    due_in(monkeypatch, 0.0)
+    began = time.monotonic()
+    assert poller._serve()
+    assert GRACE_S <= time.monotonic() - began < SLICE_S
 
 
 def test_sockets_that_are_not_busy_are_waited_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
