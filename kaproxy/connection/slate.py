@@ -140,7 +140,7 @@ class Slate:
         first = _first_of(key)
         keys = self._keys[first : first + _SET : _PAST].tolist()
         if key not in keys and 0 not in keys:
-            ended = self._pasts[first + _ENDED_AT : first + _SET : _PAST].tolist()
+            ended = [self._pasts[at + _ENDED_AT] for at in range(first, first + _SET, _PAST)]
             at = first + _PAST * ended.index(min(ended))
         else:
             at = first + _PAST * keys.index(key if key in keys else 0)
@@ -156,9 +156,9 @@ class Slate:
         if key not in keys:
             return None
         at = first + _PAST * keys.index(key)
-        _, since, connects, ended_at = self._pasts[at : at + _PAST].tolist()
-        # it may just have been written over
-        return Past(since, int(connects), ended_at) if self._keys[at] == key else None
+        pasts = self._pasts
+        past = Past(pasts[at + 1], int(pasts[at + 2]), pasts[at + _ENDED_AT])
+        return past if self._keys[at] == key else None  # it may just have been written over
 
     # -- named connections -----------------------------------------------------------------------------
 
