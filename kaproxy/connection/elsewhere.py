@@ -19,7 +19,7 @@ from kaproxy.connection.evidence import Evidence
 from kaproxy.connection.facts import Ending, Origin, Side
 from kaproxy.connection.neighbourhood import wordless
 from kaproxy.connection.scene import settings_of
-from kaproxy.connection.slate import Named, key_of
+from kaproxy.connection.slate import key_of
 from kaproxy.connection.watch import Told
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Exchange:
         key, origin = key_of(client_id), newcomer.origin
         slate = self._slate
         slate.hold(key)
-        row = slate.enter(Named(origin.conn_id, client_id, origin.client_addr, origin.opened_at))
+        row = slate.enter(origin.conn_id, client_id, origin.client_addr, origin.opened_at)
         newcomer.mark = mark = Mark(key, row, False)
         for other in self._others:
             if other.may_hold(key):

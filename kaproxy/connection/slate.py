@@ -25,7 +25,7 @@ PASTS: Final = 1 << 16
 _WAYS: Final = 4
 #: Bytes of a row. A named connection has as many rows as its name takes.
 ROW: Final = 256
-_HEAD: Final = 8
+_HEAD: Final = 16  # how long its piece is, which row has the next, when the connection was opened
 _ROOM: Final = ROW - _HEAD
 
 # Where things are, bytes from the beginning, and of which sort.
@@ -62,22 +62,28 @@ class Named(NamedTuple):
     client_addr: str
     opened_at: float  # wall clock, s
 
-    def to_bytes(self) -> bytes:
-        """The identifier last: it may hold anything."""
-        text = f"{self.conn_id}\t{self.client_addr}\t{self.opened_at!r}\t{self.client_id}"
-        return text.encode("utf-8", "surrogatepass")
-
     @classmethod
-    def from_bytes(cls, data: bytes) -> Named:
-        """What `to_bytes` has made. Raises ValueError where it has not."""
-        conn_id, client_addr, opened_at, client_id = data.decode("utf-8", "surrogatepass").split("\t", 3)
-        return cls(conn_id, client_id, client_addr, float(opened_at))
+    def of(cls, opened_at: float, data: bytes) -> Named:
+        """As it stands in its rows. Raises ValueError where it does not."""
+        conn_id, client_addr, client_id = data.decode("utf-8", "surrogatepass").split("\t", 2)
+        return cls(conn_id, client_id, client_addr, opened_at)
 
 
 class Slate:
     """One worker's slate, for its writer and its readers. Times are monotonic seconds, one clock for all."""
 
-    __slots__ = ("_counts", "_endings", "_free", "_header", "_keys", "_numbers", "_pasts", "_rows", "memory")
+    __slots__ = (
+        "_counts",
+        "_endings",
+        "_free",
+        "_header",
+        "_keys",
+        "_numbers",
+        "_opened",
+        "_pasts",
+        "_rows",
+        "memory",
+    )
 
     def __init__(self, memory: memoryview) -> None:
         """`memory`: of `size_of` bytes, at a multiple of 8; all zero for a slate nobody has written on."""
@@ -88,7 +94,8 @@ class Slate:
         self._keys = memory[_PASTS_AT:_ROWS_AT].cast("Q")
         self._pasts = memory[_PASTS_AT:_ROWS_AT].cast("d")
         self._rows = memory[_ROWS_AT:]
-        self._numbers = self._rows.cast("i")  # of a row: how long its piece is, which row has the next
+        self._numbers = self._rows.cast("i")
+        self._opened = self._rows.cast("d")
         self._free: list[int] = []
 
     # -- live connections ------------------------------------------------------------------------------
@@ -115,7 +122,8 @@ class Slate:
         """How many in [start, end], as far as kept."""
         endings, written = self._endings, self._header[_ENDED]
         at = written % ENDINGS
-        found = bisect_right(endings, end, 0, at) - bisect_left(endings, start, 0, at)
+        last = at if at and endings[at - 1] <= end else bisect_right(endings, end, 0, at)
+        found: int = last - bisect_left(endings, start, 0, last)
         if written >= ENDINGS:  # the older ones stand behind
             found += bisect_right(endings, end, at, ENDINGS) - bisect_left(endings, start, at, ENDINGS)
         return found
@@ -162,22 +170,31 @@ class Slate:
 
     # -- named connections -----------------------------------------------------------------------------
 
-    def enter(self, named: Named) -> int:
-        """Have it found by whoever buries this worker; returns where, -1 where there is no room."""
-        data = named.to_bytes()
-        taken = [self._take() for _ in range(0, len(data), _ROOM)]
-        if -1 in taken:
-            self._free.extend(row for row in taken if row != -1)
+    def enter(self, conn_id: str, client_id: str, client_addr: str, opened_at: float) -> int:
+        """Have it found by whoever buries this worker, as `Named`; returns where, -1 where there is no room."""
+        # the identifier last: it may hold anything
+        data = f"{conn_id}\t{client_addr}\t{client_id}".encode("utf-8", "surrogatepass")
+        if len(data) <= _ROOM:
+            return self._put(self._take(), data, opened_at, -1, 1)
+        rows = [self._take() for _ in range(0, len(data), _ROOM)]
+        if -1 in rows:
+            self._free.extend(row for row in rows if row != -1)
             return -1
         after = -1
-        for number in range(len(taken) - 1, -1, -1):
-            row, piece = taken[number], data[number * _ROOM : (number + 1) * _ROOM]
+        for number in range(len(rows) - 1, -1, -1):
+            piece = data[number * _ROOM : (number + 1) * _ROOM]
+            after = self._put(rows[number], piece, opened_at, after, -1 if number else 1)
+        return after
+
+    def _put(self, row: int, piece: bytes, opened_at: float, after: int, sign: int) -> int:
+        """A row, if there is one; it counts once its length stands, and begins a connection where that is above 0."""
+        if row != -1:
             start = row * ROW + _HEAD
             self._rows[start : start + len(piece)] = piece
+            self._opened[row * (ROW // 8) + 1] = opened_at
             self._numbers[row * (ROW // 4) + 1] = after
-            self._numbers[row * (ROW // 4)] = -len(piece) if number else len(piece)
-            after = row
-        return after
+            self._numbers[row * (ROW // 4)] = sign * len(piece)
+        return row
 
     def strike(self, row: int) -> None:
         """It is over."""
@@ -199,7 +216,7 @@ class Slate:
         """The connections entered and not struck, of a worker that writes no more."""
         for row in range(self._header[_USED]):
             if self._numbers[row * (ROW // 4)] > 0:
-                yield Named.from_bytes(b"".join(self._pieces(row)))
+                yield Named.of(self._opened[row * (ROW // 8) + 1], b"".join(self._pieces(row)))
 
     def _pieces(self, row: int) -> Iterator[bytes]:
         while row != -1:

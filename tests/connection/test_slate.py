@@ -36,6 +36,10 @@ def named(client_id: str, number: int = 1) -> Named:
     return Named(f"c{number}", client_id, "192.0.2.1", 1795414260.25)
 
 
+def enter(slate: Slate, client_id: str, number: int = 1) -> int:
+    return slate.enter(*named(client_id, number))
+
+
 def test_an_empty_slate_says_nothing() -> None:
     _, reader = shared()
     assert (reader.live, list(reader.named()), reader.endings_between(0.0, 1e9)) == (0, [], 0)
@@ -77,7 +81,7 @@ def test_who_is_entered_and_not_struck_is_found_whatever_the_name(entries: list[
     writer, reader = shared(400)
     rows: dict[Named, int] = {}
     for number, (client_id, strikes) in enumerate(entries):
-        rows[named(client_id, number)] = writer.enter(named(client_id, number))
+        rows[named(client_id, number)] = enter(writer, client_id, number)
         if strikes and rows:
             writer.strike(rows.pop(next(iter(rows))))
         assert sorted(reader.named()) == sorted(rows)
@@ -89,11 +93,11 @@ def test_who_is_entered_and_not_struck_is_found_whatever_the_name(entries: list[
 def test_rows_are_used_again_and_where_there_are_none_left_nothing_else_is_lost() -> None:
     writer, reader = shared(4)
     for number in range(100):
-        writer.strike(writer.enter(named("x" * 2 * ROW, number)))
-    rows = [writer.enter(named("dev", number)) for number in range(3)]
-    assert writer.enter(named("x" * 2 * ROW, 3)) == -1
+        writer.strike(enter(writer, "x" * 2 * ROW, number))
+    rows = [enter(writer, "dev", number) for number in range(3)]
+    assert enter(writer, "x" * 2 * ROW, 3) == -1
     assert {each.conn_id for each in reader.named()} == {"c0", "c1", "c2"}
-    rows.append(writer.enter(named("dev", 4)))
+    rows.append(enter(writer, "dev", 4))
     assert -1 not in rows
     writer.strike(-1)
     assert len(list(reader.named())) == 4
@@ -154,14 +158,14 @@ def test_for_the_next_process_connections_are_gone_and_what_has_ended_is_known()
     key = key_of("dev")
     writer.set_live(7)
     writer.hold(key)
-    writer.enter(named("x" * 2 * ROW))
+    enter(writer, "x" * 2 * ROW)
     writer.add_ending(5.0)
     writer.remember(key, Past(1.0, 2, 5.0))
     reader.wipe()
     assert (reader.live, reader.may_hold(key), list(reader.named())) == (0, False, [])
     assert (reader.endings_between(4.0, 6.0), reader.past_of(key)) == (1, Past(1.0, 2, 5.0))
     successor = Slate(writer.memory)
-    successor.enter(named("next", 9))
+    enter(successor, "next", 9)
     successor.add_ending(6.0)
     assert [each.client_id for each in reader.named()] == ["next"]
     assert reader.endings_between(4.0, 6.0) == 2
@@ -169,7 +173,7 @@ def test_for_the_next_process_connections_are_gone_and_what_has_ended_is_known()
 
 def test_one_killed_while_it_writes_leaves_nobody_half_entered() -> None:
     writer, reader = shared()
-    row = writer.enter(named("x" * 3 * ROW))
+    row = enter(writer, "x" * 3 * ROW)
     numbers = writer._numbers
     numbers[row * (ROW // 4)] = 0  # as before its first row was marked, or after it was struck
     assert list(reader.named()) == []

@@ -12,12 +12,11 @@ from kaproxy.workers.ledger import Ledger
 
 WRITER = """
 import os, signal, sys
-from kaproxy.connection.slate import Named
 from kaproxy.workers.ledger import slate_of
 slate = slate_of(int(sys.argv[1]))
 slate.set_live(3)
 for name in ("stays", "goes", "stays too"):
-    row = slate.enter(Named("id of " + name, name, "192.0.2.7", 1795414260.25))
+    row = slate.enter("id of " + name, name, "192.0.2.7", 1795414260.25)
     if name == "goes":
         slate.strike(row)
 os.kill(os.getpid(), signal.SIGKILL)

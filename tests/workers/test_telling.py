@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kaproxy.connection.slate import Named
 from kaproxy.workers import telling
 from kaproxy.workers.ledger import slate_of
 from kaproxy.workers.slot import Slot
@@ -15,7 +14,7 @@ def ended_with(live: int, *names: str) -> Slot:
     slate = slate_of(slot.ledger.descriptor)
     slate.set_live(live)
     for name in names:
-        slate.enter(Named(f"id of {name}", name, "192.0.2.7", 1795414260.25))
+        slate.enter(f"id of {name}", name, "192.0.2.7", 1795414260.25)
     return slot
 
 
