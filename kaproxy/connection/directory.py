@@ -201,7 +201,7 @@ class Directory:
         self.remember(client_id, past.since, past.connects, now)
         if self.exchange is not None:
             self._note_former(client_id, holder)
-            self.exchange.left(client_id, holder, past, now)
+            self.exchange.left(holder, past, now)
 
     def forget(self, client_id: str, holder: ConnectionTracker) -> None:
         """The closing line of `holder` is out."""

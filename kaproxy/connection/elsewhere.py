@@ -40,7 +40,6 @@ class Claim(NamedTuple):
 class Held(NamedTuple):
     """The answer to a claim: this connection holds the identifier, or did when the CONNECT came."""
 
-    client_id: str
     newcomer: str  # conn_id
     origin: Origin
     settings: Settings
@@ -55,8 +54,7 @@ class Held(NamedTuple):
 class LetGo(NamedTuple):
     """The connection that held the identifier has ended, after `newcomer` took it."""
 
-    client_id: str
-    newcomer: str
+    newcomer: str  # conn_id
     at: float
 
 
@@ -137,7 +135,7 @@ class Mark:
 class Exchange:
     """One worker's dealings with others: what it lets them see, has to tell them, and makes of what it hears."""
 
-    __slots__ = ("_asking", "_contested", "_directory", "_others", "_slate", "untold", "wake")
+    __slots__ = ("_asking", "_contested", "_directory", "_others", "_slate", "_wake", "untold")
 
     def __init__(
         self, directory: Directory, wake: Callable[[], None], slate: Slate, others: Sequence[Slate]
@@ -146,7 +144,7 @@ class Exchange:
         self._directory = directory
         self._slate = slate
         self._others = tuple(others)
-        self.wake = wake
+        self._wake = wake
         self.untold: list[News] = []
         self._asking: dict[str, ConnectionTracker] = {}  # whose CONNECT was told, by conn_id
         self._contested: dict[str, ConnectionTracker] = {}  # by who took their identifier elsewhere
@@ -155,7 +153,7 @@ class Exchange:
         """Have it told to the other workers."""
         self.untold.append(news)
         if len(self.untold) == 1:
-            self.wake()
+            self._wake()
 
     def take(self) -> list[list[Any]]:
         """What is to be told, as `to_data` writes it down; it is told now."""
@@ -187,12 +185,12 @@ class Exchange:
         if newcomer.mark is not None and newcomer.mark.asked:
             self.tell(TurnedAway(client_id, newcomer.origin.conn_id))
 
-    def left(self, client_id: str, holder: ConnectionTracker, past: Past, now: float) -> None:
+    def left(self, holder: ConnectionTracker, past: Past, now: float) -> None:
         """`holder` has ended."""
         if isinstance(holder.rival, Remote):
             newcomer = holder.rival.origin.conn_id
             self._contested.pop(newcomer, None)
-            self.tell(LetGo(client_id, newcomer, now))
+            self.tell(LetGo(newcomer, now))
         if holder.mark is not None:
             self._slate.remember(holder.mark.key, Past(past.since, past.connects, now))
 
@@ -285,7 +283,6 @@ class Exchange:
         told = holder.watch.contested
         self.tell(
             Held(
-                claim.client_id,
                 claim.origin.conn_id,
                 holder.origin,
                 settings_of(holder),

@@ -232,11 +232,12 @@ class Supervisor:
     def _tell_died(self, slot: Slot, code: int, wait_s: float | None) -> None:
         """The process in this place is gone, and nobody had asked it to."""
         self._forced = self._forced or self._stopping.is_set()
-        lost = telling.lost(slot.ledger)
+        named = slot.ledger.named
+        lost = telling.lost(slot.ledger.live, named)
         self._lost += lost
         level = "warning" if code == 0 else "error"
-        self._log.write(level, "worker.died", telling.died(slot, code, lost, wait_s))
-        for record in telling.cut(slot):
+        self._log.write(level, "worker.died", telling.died(slot, code, named, lost, wait_s))
+        for record in telling.cut(slot.name, named):
             self._log.write("warning", "connection.lost", record)
 
     # -- signals ---------------------------------------------------------------------------------------

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
+from kaproxy.connection import slate
 from kaproxy.diagnosis.kinds import TIME
-from kaproxy.workers.ledger import Ledger
 from kaproxy.workers.slot import Slot
 
 Record: TypeAlias = dict[str, Any]
+#: Connections that had sent CONNECT, by conn_id.
+Named: TypeAlias = Mapping[str, slate.Named]
 
 
 def silence(slot: Slot, silent_s: float) -> Record:
@@ -22,34 +24,33 @@ def silence(slot: Slot, silent_s: float) -> Record:
     return _who(slot) | {"silent_s": round(silent_s, 3), "connections_live": slot.ledger.live}
 
 
-def lost(ledger: Ledger) -> int:
+def lost(live: int, named: Named) -> int:
     """How many connections ended with the process, without closing lines."""
-    return max(ledger.live, len(ledger.named))
+    return max(live, len(named))
 
 
-def died(slot: Slot, code: int, lost_count: int, restart_in_s: float | None) -> Record:
+def died(slot: Slot, code: int, named: Named, lost_count: int, restart_in_s: float | None) -> Record:
     """A worker that ended unasked."""
     ended, words = how_it_ended(code)
-    named = len(slot.ledger.named)
     record = _who(slot) | {
         **ended,
         "lived_s": round(time.monotonic() - slot.started_at, 3),
         "connections_lost": lost_count,
         "restart_in_s": restart_in_s,
-        "explanation": f"Worker {slot.name} {words}. {_lost_words(lost_count, named)}",
+        "explanation": f"Worker {slot.name} {words}. {_lost_words(lost_count, len(named))}",
     }
     return {key: value for key, value in record.items() if value is not None}
 
 
-def cut(slot: Slot) -> Iterator[Record]:
+def cut(worker_name: str, named: Named) -> Iterator[Record]:
     """The connections that ended with it, as far as they had sent CONNECT."""
-    for named in slot.ledger.named.values():
+    for each in named.values():
         yield {
-            "conn_id": named.conn_id,
-            "worker_name": slot.name,
-            "client_addr": named.client_addr,
-            "client_id": named.client_id,
-            "opened_at": TIME.write(named.opened_at),
+            "conn_id": each.conn_id,
+            "worker_name": worker_name,
+            "client_addr": each.client_addr,
+            "client_id": each.client_id,
+            "opened_at": TIME.write(each.opened_at),
         }
 
 
