@@ -425,18 +425,20 @@ def test_lines_of_two_workers_are_whole_in_one_pipe_whose_reader_is_slow(tmp_pat
     with fleet(tmp_path, QUICK, stdout=subprocess.PIPE, bufsize=0) as running:
         out = running.process.stdout
         assert out is not None
-        text = b""
+        text = bytearray()
         while b'"proxy.started"' not in text:
             text += out.readline()
         port = int(json.loads(text.splitlines()[-1])["listen"].rpartition(":")[2])
         come_and_go(running, port, 200)  # more than the pipe holds, and nobody reads
         running.process.send_signal(signal.SIGTERM)
+        slow_until = time.monotonic() + 0.5  # lines are not kept much longer than that after the end
         while chunk := os.read(out.fileno(), 3000):
             text += chunk
-            time.sleep(0.0005)
+            if time.monotonic() < slow_until:
+                time.sleep(0.0005)
         assert running.process.wait(20) == 0
         out.close()
-        check_whole(text, 200)
+        check_whole(bytes(text), 200)
 
 
 def failing_workers(folder: Path, when: Path) -> dict[str, str]:
