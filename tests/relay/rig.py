@@ -183,7 +183,7 @@ async def relaying(**settings: Any) -> AsyncIterator[Rig]:
     defaults: dict[str, Any] = {
         "listen": ("127.0.0.1", 0),
         "upstream": broker.getsockname(),
-        "post_mortem_s": 0.3,
+        "post_mortem_s": 10.0,  # longer than a busy machine keeps a test from doing what comes next
         "drain_s": 0.2,
     }
     rig = Rig(broker, RelayConfig(**(defaults | settings)))

@@ -231,7 +231,7 @@ async def test_both_directions_at_once_are_identical() -> None:
 
 
 async def test_a_peer_that_does_not_read_stops_the_other_and_is_measured() -> None:
-    async with relaying() as rig:
+    async with relaying(post_mortem_s=0.3) as rig:
         client, broker = await rig.pair()
         sent = await fill(broker)
         pair = rig.living()[0]
@@ -252,7 +252,7 @@ async def test_a_peer_that_does_not_read_stops_the_other_and_is_measured() -> No
 
 
 async def test_the_end_of_a_peer_that_is_not_read_is_noticed_before_its_bytes_are_taken() -> None:
-    async with relaying() as rig:
+    async with relaying(post_mortem_s=0.3) as rig:
         client, broker = await rig.pair()
         sent = await hold(rig, broker)
         await send_all(broker, b"\xe0\x01\x97")
@@ -267,7 +267,7 @@ async def test_the_end_of_a_peer_that_is_not_read_is_noticed_before_its_bytes_ar
 
 
 async def test_a_reset_by_a_peer_that_is_not_read_is_noticed_at_once() -> None:
-    async with relaying(linger_s=5.0) as rig:
+    async with relaying(linger_s=5.0, post_mortem_s=0.3) as rig:
         client, broker = await rig.pair()
         await fill(broker)
         reset(broker)

@@ -22,7 +22,7 @@ import trio.lowlevel
 from kaproxy.connection.events import Event
 from kaproxy.relay import poller as poller_module
 from kaproxy.relay.pair import Pair
-from kaproxy.relay.poller import GRACE_S, PAUSE_S, SLICE_S, SPIN_S, Poller, Timing
+from kaproxy.relay.poller import GRACE_S, PAUSE_S, SPIN_S, Poller, Timing
 from tests.relay.rig import RecordingTracker, read_exactly, relaying, reset, send_all, turns_in, until
 
 TIMING = Timing(dial_timeout_s=10.0, linger_s=60.0, post_mortem_s=3.0)
@@ -183,26 +183,43 @@ async def test_an_idle_relay_takes_no_turns() -> None:
         assert await turns_in(rig, 0.2) == 0
 
 
+class Clock:
+    """A time that passes only where it is said to, and by a little whenever it is read."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        self.now += 1e-6
+        return self.now
+
+
 class Asked:
     """Stands in for the kernel's poller, which says when a batch comes: nothing for so many times, then one."""
 
-    def __init__(self, nothing: float) -> None:
+    def __init__(self, nothing: float, clock: Clock) -> None:
         self._nothing = nothing
+        self._clock = clock
         self.timeouts: list[float] = []
 
     def poll(self, timeout: float, _most: int) -> list[tuple[int, int]]:
         self.timeouts.append(timeout)
-        return [] if len(self.timeouts) <= self._nothing else [(0, select.EPOLLIN)]
+        if len(self.timeouts) > self._nothing:
+            return [(0, select.EPOLLIN)]
+        self._clock.now += timeout
+        return []
 
 
-def asking(monkeypatch: pytest.MonkeyPatch, nothing: float) -> tuple[Poller, Asked]:
-    """A poller of a machine with a second core, and what it is told."""
+def asking(monkeypatch: pytest.MonkeyPatch, nothing: float) -> tuple[Poller, Asked, Clock]:
+    """A poller of a machine with a second core, what it is told, and its time."""
+    clock = Clock()
+    monkeypatch.setattr(poller_module, "monotonic", clock)
     monkeypatch.setattr(poller_module, "_ALONE", False)
-    poller, asked = Poller(TIMING), Asked(nothing)
+    poller, asked = Poller(TIMING), Asked(nothing, clock)
     poller.close()
     poller._epoll = cast("select.epoll", asked)
-    poller._stop = poller._ease = time.monotonic() + 5.0
-    return poller, asked
+    poller._stop = poller._ease = clock.now + 5.0
+    return poller, asked, clock
 
 
 def serve_often(poller: Poller) -> None:
@@ -214,26 +231,26 @@ def serve_often(poller: Poller) -> None:
 def test_busy_sockets_are_asked_again_before_the_kernel_is_to_wake_us(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    poller, asked = asking(monkeypatch, nothing=2)
+    poller, asked, _ = asking(monkeypatch, nothing=2)
     serve_often(poller)
     assert poller._next() == [(0, select.EPOLLIN)]
     assert asked.timeouts == [0, 0, 0]
 
 
 def test_busy_sockets_that_stay_silent_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    poller, asked = asking(monkeypatch, nothing=math.inf)
+    poller, asked, _ = asking(monkeypatch, nothing=math.inf)
     serve_often(poller)
     assert poller._next() == []
     assert set(asked.timeouts[:-1]) == {0}
-    assert 4.0 < asked.timeouts[-1] <= 5.0
+    assert asked.timeouts[-1] == pytest.approx(5.0, abs=0.001)
 
 
 def test_a_pause_of_busy_sockets_is_left_to_others_once_it_is_nearly_their_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    poller, asked = asking(monkeypatch, nothing=math.inf)
+    poller, asked, clock = asking(monkeypatch, nothing=math.inf)
     serve_often(poller)
-    poller._ease = time.monotonic()
+    poller._ease = clock.now
     assert poller._next() == []
     assert set(asked.timeouts) == {0}
 
@@ -241,14 +258,15 @@ def test_a_pause_of_busy_sockets_is_left_to_others_once_it_is_nearly_their_turn(
 class OneTrip:
     """Stands in for the kernel's poller, which oversleeps a deadline: a request then, its answer, and nothing more."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.left = [[(0, select.EPOLLIN)], [(1, select.EPOLLIN)]]
 
     def poll(self, timeout: float, _most: int) -> list[tuple[int, int]]:
         if len(self.left) == 2:
             if timeout == 0:
                 return []
-            time.sleep(PAUSE_S)
+            self._clock.now += PAUSE_S
         return self.left.pop(0) if self.left else []
 
 
@@ -261,10 +279,10 @@ def due_in(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 def test_a_deadline_that_was_overslept_is_kept_after_the_round_trip_and_not_within(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    poller, _ = asking(monkeypatch, nothing=0)
+    poller, _, clock = asking(monkeypatch, nothing=0)
     poller._make_room(1)
     serve_often(poller)
-    trip = OneTrip()
+    trip = OneTrip(clock)
     poller._epoll = cast("select.epoll", trip)
     due_in(monkeypatch, SPIN_S + PAUSE_S / 2)
     assert poller._serve()
@@ -272,28 +290,28 @@ def test_a_deadline_that_was_overslept_is_kept_after_the_round_trip_and_not_with
 
 
 def test_a_deadline_is_kept_soon_where_there_is_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    poller, _ = asking(monkeypatch, nothing=0)
+    poller, _, clock = asking(monkeypatch, nothing=0)
     poller._make_room(1)
     serve_often(poller)
     due_in(monkeypatch, 0.0)
-    began = time.monotonic()
+    began = clock.now
     assert poller._serve()
-    assert GRACE_S <= time.monotonic() - began < SLICE_S
+    assert clock.now - began == pytest.approx(GRACE_S, abs=0.0001)
 
 
 def test_sockets_that_are_not_busy_are_waited_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    poller, asked = asking(monkeypatch, nothing=math.inf)
+    poller, asked, clock = asking(monkeypatch, nothing=math.inf)
     assert poller._next() == []
     serve_often(poller)
     for _ in range(3):
-        time.sleep(0.02)
+        clock.now += 0.02
         poller._turn([])
     assert poller._next() == []
     assert asked.timeouts == [PAUSE_S, PAUSE_S]
 
 
 def test_where_there_is_but_one_core_nobody_is_kept_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    poller, asked = asking(monkeypatch, nothing=math.inf)
+    poller, asked, _ = asking(monkeypatch, nothing=math.inf)
     monkeypatch.setattr(poller_module, "_ALONE", True)
     serve_often(poller)
     assert poller._next() == []

@@ -20,14 +20,16 @@ CONNACK = b"\x20\x02\x00\x00"
 
 
 @asynccontextmanager
-async def established() -> AsyncIterator[tuple[Rig, trio.socket.SocketType, trio.socket.SocketType]]:
-    """A connection after CONNACK, observed by the real tracker."""
+async def established(
+    **settings: float,
+) -> AsyncIterator[tuple[Rig, trio.socket.SocketType, trio.socket.SocketType]]:
+    """A connection after CONNACK, observed by the real tracker; `settings` as for `relaying`."""
     directory = Directory()
 
     def make(origin: Origin, now: float) -> Tracker:
         return ConnectionTracker(origin, Policy(), directory, now)
 
-    async with relaying() as rig:
+    async with relaying(**settings) as rig:
         rig.relay._make_tracker = make
         client, broker = await rig.pair()
         await send_all(client, CONNECT)
@@ -59,7 +61,7 @@ async def test_a_reset_of_the_broker_is_told_as_one() -> None:
 
 
 async def test_a_silent_client_becomes_overdue_with_what_the_kernel_says_of_it() -> None:
-    async with established() as (rig, _client, broker):
+    async with established(post_mortem_s=0.3) as (rig, _client, broker):
         await until(lambda: any(isinstance(event, KeepAliveOverdue) for event in rig.events))
         overdue = next(event for event in rig.events if isinstance(event, KeepAliveOverdue))
         assert 1.5 <= overdue.silence_s < 3.0
