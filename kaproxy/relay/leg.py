@@ -36,9 +36,14 @@ peer takes them. The kernel held them until then, so this is no new memory."""
 IN: Final = select.EPOLLIN
 OUT: Final = select.EPOLLOUT
 ERROR: Final = select.EPOLLERR
-UNMASKABLE: Final = select.EPOLLHUP | ERROR
-HANGUP: Final = select.EPOLLRDHUP | UNMASKABLE
 _RDHUP: Final = select.EPOLLRDHUP
+_UNMASKABLE: Final = select.EPOLLHUP | ERROR
+_HANGUP: Final = _RDHUP | _UNMASKABLE
+_URGENT: Final = select.EPOLLPRI
+_FLOWS: Final = IN | _RDHUP | _URGENT | select.EPOLLET
+"""What a leg is watched for that bytes only flow through: told once of what is new, the kernel need not look at the
+socket again after it was read, a twentieth of a round trip among many. A read that gave less than was asked for has
+left nothing (epoll(7)), unless it stopped at the mark of urgent data (tcp(7)): hence that too, see `Leg.urgent`."""
 UNREGISTERED: Final = -1
 
 
@@ -87,6 +92,7 @@ class Leg:
         "stalled_s",
         "through",  # bytes read here may go straight to the other leg, nothing else is to be considered
         "unmaskable",  # the kernel reports a hang-up or an error whatever we ask to be woken for
+        "urgent",  # there was urgent data: the kernel tells of what is left, as a read stops at its mark
         "writing",  # this peer can still be sent bytes
     )
 
@@ -100,7 +106,7 @@ class Leg:
         self.side = side
         self.observe = observe
         self.open = self.connecting = self.reading = self.writing = False
-        self.hung_up = self.unmaskable = self.shut = self.through = False
+        self.hung_up = self.unmaskable = self.shut = self.through = self.urgent = False
         self.mask = UNREGISTERED
         self.fd = -1
         self.room = CHUNK
@@ -141,6 +147,8 @@ class Leg:
         elif got:
             self.show(got, now)
             if len(got) >= CHUNK:
+                if len(got) == self.room:
+                    self.pair.poller.watch_again(self)
                 self.room = LONG_CHUNK
             elif self.room != CHUNK:
                 self.room = CHUNK
@@ -195,10 +203,20 @@ class Leg:
 
     # -- the poller's view ---------------------------------------------------------------------------
 
+    def notice(self, mask: int) -> None:
+        """What the kernel said of this peer besides that there are bytes, or room for some; it stays true."""
+        if mask & _HANGUP:
+            self.hung_up = True
+            self.unmaskable = self.unmaskable or mask & _UNMASKABLE != 0
+        if mask & _URGENT:
+            self.urgent = True
+
     def wanted(self) -> int:
         """What to be woken for; UNREGISTERED where the kernel would wake us for nothing, endlessly."""
         if self.connecting:
             return OUT
+        if self.through and self.held is None and not self.urgent:
+            return _FLOWS
         mask = OUT if self.held is not None and self.writing else 0
         if self.reading:
             if self.may_read():

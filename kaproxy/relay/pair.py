@@ -21,7 +21,7 @@ from kaproxy.connection.facts import BROKER, CLIENT, Ending, ProxyAction
 from kaproxy.relay import closing, dialing, tcp_info
 from kaproxy.relay.dialing import Address, Dial
 from kaproxy.relay.endings import AGAIN, ending_of
-from kaproxy.relay.leg import CHUNK, ERROR, FIN_DUE, HANGUP, IN, NOTHING_DUE, OUT, RST_DUE, UNMASKABLE, Leg
+from kaproxy.relay.leg import CHUNK, ERROR, FIN_DUE, IN, NOTHING_DUE, OUT, RST_DUE, Leg
 from kaproxy.relay.witness import Witness, unseen, with_legs
 
 if TYPE_CHECKING:
@@ -105,9 +105,7 @@ class Pair:
         elif leg.open:
             if mask & OUT and leg.held is not None and leg.writing:
                 self.flush(leg, now)
-            if mask & HANGUP:
-                leg.hung_up = True
-                leg.unmaskable = leg.unmaskable or mask & UNMASKABLE != 0
+            leg.notice(mask)
             if leg.reading:
                 if leg.hung_up or mask & IN:
                     self.read(leg, now)

@@ -128,6 +128,10 @@ class Poller:
             self._epoll.modify(leg.fd, mask)
         leg.mask = mask
 
+    def watch_again(self, leg: Leg) -> None:
+        """Be woken for what is left of what the kernel has told of already."""
+        self._epoll.modify(leg.fd, leg.mask)
+
     def drop(self, leg: Leg) -> None:
         """Forget a leg whose socket is about to be closed, which takes it out of the kernel's set."""
         self._legs[leg.fd] = None

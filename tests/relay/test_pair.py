@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kaproxy.connection.events import Event, KeepAliveOverdue
 from kaproxy.connection.facts import Ending, Side
-from kaproxy.relay.leg import LONG_CHUNK
+from kaproxy.relay.leg import CHUNK, LONG_CHUNK
 from kaproxy.relay.pair import FAR_S, LOOKS_PER_S, together
 from tests.relay.rig import (
     RecordingTracker,
@@ -72,10 +72,10 @@ def segments_of(peer: trio.socket.SocketType) -> int:
     return int(struct.unpack_from("=I", info, 140)[0])
 
 
-def send_at_once(peer: trio.socket.SocketType, data: bytes) -> int:
+def send_at_once(peer: trio.socket.SocketType, data: bytes, flags: int = 0) -> int:
     """How many bytes the kernel took, with no turn for others in between as trio's own sends give them."""
     below: Any = peer  # the socket below is no part of what trio declares
-    return int(below._sock.send(data))
+    return int(below._sock.send(data, flags))
 
 
 @BOTH_WAYS
@@ -109,6 +109,34 @@ async def test_more_than_a_chunk_before_the_fin_arrives_whole(source: Side) -> N
         assert await read_all(other) == (data, "fin")
         other.close()
         await rig.line()
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    "size", [CHUNK - 1, CHUNK, CHUNK + 1, LONG_CHUNK, CHUNK + LONG_CHUNK, 3 * LONG_CHUNK + 5]
+)
+async def test_what_one_read_leaves_is_read_though_nothing_new_comes(source: Side, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        leg = getattr(rig.living()[0], source.value)
+        await until(lambda: leg.through)
+        leg.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        actor.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        assert send_at_once(actor, data) == size
+        assert await read_exactly(other, size) == data
+
+
+@BOTH_WAYS
+async def test_what_follows_urgent_data_is_read_though_nothing_new_comes(source: Side) -> None:
+    async with relaying() as rig:
+        actor, other = await ends(rig, source)
+        await until(lambda: getattr(rig.living()[0], source.value).through)
+        for _ in range(3):
+            send_at_once(actor, b"before")
+            send_at_once(actor, b"!", socket.MSG_OOB)  # out of band: no part of the stream (tcp(7))
+            send_at_once(actor, b"after")
+            assert await read_exactly(other, 11) == b"beforeafter"
 
 
 @BOTH_WAYS
