@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 65536
 """Most bytes read at once from a peer that does not send more, and most held while the broker is dialed."""
-LONG_CHUNK: Final = 262144
-"""Most read at once, and then held, after a read that was full: the copies cost less than the calls."""
+LONG_CHUNK: Final = 524288
+"""Most read at once, and then held, after a read that was full: the copies cost less than the calls.
+Measured: half and twice as much are slower, see "Large payloads" in docs/performance.md."""
 LAST_WORDS: Final = 8 << 20
 """Most bytes held of a peer that is gone, so that its last bytes and its ending are seen before the other
 peer takes them. The kernel held them until then, so this is no new memory."""
