@@ -112,6 +112,7 @@ def relay_config_of(config: Config) -> RelayConfig:
         resolve_interval_s=config.timeouts.resolve,
         lagging_s=config.warnings.lagging,
         lagging_interval_s=config.warnings.interval,
+        workers=config.workers,
     )
 
 

@@ -192,7 +192,7 @@ class Exchange:
             self._contested.pop(newcomer, None)
             self.tell(LetGo(newcomer, now))
         if holder.mark is not None:
-            self._slate.remember(holder.mark.key, Past(past.since, past.connects, now))
+            self._slate.remember(holder.mark.key, past.since, past.connects, now)
 
     def ended(self, scene: Evidence, now: float, death: tuple[float, float, int] | None) -> None:
         """A connection has ended; `death` where that was wordless."""

@@ -143,8 +143,8 @@ class Slate:
         count: int = self._counts[key % COUNTS]
         return count != 0
 
-    def remember(self, key: int, past: Past) -> None:
-        """The past of an identifier whose connection has ended."""
+    def remember(self, key: int, since: float, connects: int, ended_at: float) -> None:
+        """The past of an identifier whose connection has ended, as in `Past`."""
         first = _first_of(key)
         keys = self._keys[first : first + _SET : _PAST].tolist()
         if key not in keys and 0 not in keys:
@@ -153,8 +153,10 @@ class Slate:
         else:
             at = first + _PAST * keys.index(key if key in keys else 0)
         self._keys[at] = 0
-        self._pasts[at + 1], self._pasts[at + 2] = past.since, past.connects
-        self._pasts[at + _ENDED_AT] = past.ended_at or 0.0
+        pasts = self._pasts
+        pasts[at + 1] = since
+        pasts[at + 2] = connects
+        pasts[at + _ENDED_AT] = ended_at
         self._keys[at] = key
 
     def past_of(self, key: int) -> Past | None:

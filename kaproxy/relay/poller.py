@@ -33,19 +33,18 @@ BATCH: Final = 256
 SLICE_S: Final = 0.02
 """How long sockets are served before the rest of the process gets its turn; a deadline is kept sooner, see GRACE_S."""
 EASE_S: Final = 0.015
-"""From when on the first pause between busy sockets' batches is used for that turn: it then delays nobody."""
+"""From when on the first pause between batches is used for that turn: it then delays nobody. Until then sockets that
+are silent are waited for, or every chunk that comes alone would cost such a turn."""
 GRACE_S: Final = 0.002
-"""How long a task whose deadline has come waits for such a pause: the kernel sleeps up to PAUSE_S too long, so
+"""How long a task whose deadline has come waits for such a pause: the kernel sleeps up to a millisecond too long, so
 what wakes us then is the first half of a round trip, and the answer is to be sent on before that turn."""
-PAUSE_S: Final = 0.001
-"""How long sockets may have nothing before that turn comes early; the shortest the kernel offers."""
 BUSY_S: Final = 0.001
 """Sockets are busy while batches come at least this often, on the whole: then the next one is about to come."""
 SPIN_S: Final = 0.00006
-"""How long busy sockets are asked before the kernel is told to wake us: being woken would take a client as long."""
+"""How long busy sockets are asked before the kernel is told to wake us: being woken would take a client as long. Not
+where that keeps those from running who are to answer, or other workers."""
 _GAP_MOST_S: Final = 0.01
 _GAPS: Final = 8  # over how many batches their distance is smoothed
-_ALONE = (os.cpu_count() or 1) == 1  # then whoever is to answer cannot run while we ask
 HEARTBEAT_S: Final = 0.2
 """How often the loop checks how late it is."""
 
@@ -73,8 +72,12 @@ class Sleeper(Protocol):
 class Poller:
     """All legs and deadlines of one worker."""
 
-    def __init__(self, timing: Timing, on_late: Callable[[float, float], None] | None = None) -> None:
+    def __init__(
+        self, timing: Timing, on_late: Callable[[float, float], None] | None = None, workers: int = 1
+    ) -> None:
+        """`on_late` is told how late the loop was (s), and when; `workers` share the cores this process may use."""
         self.timing = timing
+        self._asks = (os.cpu_count() or 1) > 1 and workers <= len(os.sched_getaffinity(0))
         self._on_late = on_late
         self.batches = Peaks()
         self.turns = 0  # batches served
@@ -171,7 +174,8 @@ class Poller:
         """Serve batches until the sockets pause (False) or others are due (True).
 
         Going back to trio costs as much as serving ten chunks, and the answer to what was just sent on is
-        often a fraction of a millisecond away: so it is waited for here. Other tasks' deadlines are kept.
+        often near, as is the next connection's chunk among many: so they are waited for here. Other tasks'
+        deadlines are kept.
         """
         others = trio.lowlevel.current_statistics()
         now = monotonic()
@@ -192,15 +196,15 @@ class Poller:
         self._stop = 0.0
 
     def _next(self) -> list[tuple[int, int]]:
-        """The next batch; none where the sockets pause. Busy ones are asked first, then waited for."""
-        if self._gap > BUSY_S or _ALONE:
-            return self._epoll.poll(PAUSE_S, BATCH)
-        until = monotonic() + SPIN_S
-        while not (ready := self._epoll.poll(0, BATCH)):
-            if (now := monotonic()) > until:
-                left = min(self._ease, self._stop) - now
-                return self._epoll.poll(left, BATCH) if left > 0.0 else []
-        return ready
+        """The next batch; none until others are due. Busy sockets are asked first, then waited for."""
+        now = monotonic()
+        if self._gap <= BUSY_S and self._asks:
+            until = now + SPIN_S
+            while now <= until:
+                if ready := self._epoll.poll(0, BATCH):
+                    return ready
+                now = monotonic()
+        return self._epoll.poll(max(0.0, min(self._ease, self._stop) - now), BATCH)
 
     def _turn(self, ready: list[tuple[int, int]]) -> float:
         """Serve one batch of sockets that have something; returns when it was done.

@@ -47,6 +47,7 @@ class RelayConfig:
     lagging_s: float = 0.1  # tell when the loop was late by more
     lagging_interval_s: float = 60.0  # at most so often
     reuse_port: bool = False  # several workers on one port
+    workers: int = 1  # processes that share the cores, this one included
 
 
 class Relay:
@@ -122,7 +123,7 @@ class Relay:
         self.bound = listeners[0].getsockname()[:2]
         self._reserve = reserve = Reserve()
         timing = Timing(config.dial_timeout_s, config.linger_s, config.post_mortem_s)
-        self._poller = poller = Poller(timing, self._late)
+        self._poller = poller = Poller(timing, self._late, config.workers)
         try:
             async with trio.open_nursery() as nursery:
                 for task in (poller.pump, poller.keep_time, poller.heartbeat, self._upstream.keep_resolved):

@@ -130,7 +130,7 @@ def test_the_newest_past_of_an_identifier_is_found(written: list[tuple[int, floa
     for number, since, connects in written:
         key = key_of(f"dev-{number}")
         known[key] = Past(since, connects, since + 1.0)
-        writer.remember(key, known[key])
+        writer.remember(key, since, connects, since + 1.0)
     for number in range(13):
         assert reader.past_of(key_of(f"dev-{number}")) == known.get(key_of(f"dev-{number}"))
 
@@ -139,9 +139,9 @@ def test_of_pasts_in_one_set_the_oldest_is_written_over() -> None:
     writer, reader = shared()
     keys = [5 + number * COUNTS * PASTS for number in range(6)]  # all in one set
     for age, key in enumerate(keys[:5]):
-        writer.remember(key, Past(0.5, 1, 10.0 - age))
+        writer.remember(key, 0.5, 1, 10.0 - age)
     assert [reader.past_of(key) is not None for key in keys] == [True, True, True, False, True, False]
-    writer.remember(keys[5], Past(0.5, 2, 11.0))
+    writer.remember(keys[5], 0.5, 2, 11.0)
     assert [reader.past_of(key) is not None for key in keys] == [True, True, True, False, False, True]
 
 
@@ -149,7 +149,7 @@ def test_pasts_of_a_whole_fleet_are_kept_but_for_a_few_in_ten_thousand() -> None
     writer, reader = shared()
     keys = [key_of(f"meter-{number}") for number in range(9000)]
     for key in keys:
-        writer.remember(key, Past(1.0, 1, 2.0))
+        writer.remember(key, 1.0, 1, 2.0)
     assert sum(reader.past_of(key) is None for key in keys) <= 9
 
 
@@ -160,7 +160,7 @@ def test_for_the_next_process_connections_are_gone_and_what_has_ended_is_known()
     writer.hold(key)
     enter(writer, "x" * 2 * ROW)
     writer.add_ending(5.0)
-    writer.remember(key, Past(1.0, 2, 5.0))
+    writer.remember(key, 1.0, 2, 5.0)
     reader.wipe()
     assert (reader.live, reader.may_hold(key), list(reader.named())) == (0, False, [])
     assert (reader.endings_between(4.0, 6.0), reader.past_of(key)) == (1, Past(1.0, 2, 5.0))

@@ -22,9 +22,11 @@ import trio.lowlevel
 from kaproxy.connection.events import Event
 from kaproxy.relay import poller as poller_module
 from kaproxy.relay.pair import Pair
-from kaproxy.relay.poller import GRACE_S, PAUSE_S, SPIN_S, Poller, Timing
+from kaproxy.relay.poller import EASE_S, GRACE_S, SPIN_S, Poller, Timing
 from tests.relay.rig import RecordingTracker, read_exactly, relaying, reset, send_all, turns_in, until
 
+KERNEL_S = 0.001
+"""How finely the kernel's poller measures its timeouts (epoll_wait(2))."""
 TIMING = Timing(dial_timeout_s=10.0, linger_s=60.0, post_mortem_s=3.0)
 
 
@@ -195,10 +197,13 @@ class Clock:
 
 
 class Asked:
-    """Stands in for the kernel's poller, which says when a batch comes: nothing for so many times, then one."""
+    """Stands in for the kernel's poller, which says when a batch comes: nothing for so many times, then one; or one
+    `after` so many seconds, where it is given that long.
+    """
 
-    def __init__(self, nothing: float, clock: Clock) -> None:
+    def __init__(self, nothing: float, clock: Clock, after: float = math.inf) -> None:
         self._nothing = nothing
+        self._after = after
         self._clock = clock
         self.timeouts: list[float] = []
 
@@ -206,17 +211,27 @@ class Asked:
         self.timeouts.append(timeout)
         if len(self.timeouts) > self._nothing:
             return [(0, select.EPOLLIN)]
-        self._clock.now += timeout
-        return []
+        self._clock.now += min(timeout, self._after)
+        return [(0, select.EPOLLIN)] if self._after <= timeout else []
 
 
-def asking(monkeypatch: pytest.MonkeyPatch, nothing: float) -> tuple[Poller, Asked, Clock]:
-    """A poller of a machine with a second core, what it is told, and its time."""
+def asking(
+    monkeypatch: pytest.MonkeyPatch,
+    nothing: float,
+    *,
+    after: float = math.inf,
+    cores: int = 2,
+    usable: int = 2,
+    workers: int = 1,
+) -> tuple[Poller, Asked, Clock]:
+    """A poller of a machine with so many cores, what it is told, and its time."""
     clock = Clock()
     monkeypatch.setattr(poller_module, "monotonic", clock)
-    monkeypatch.setattr(poller_module, "_ALONE", False)
-    poller, asked = Poller(TIMING), Asked(nothing, clock)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(usable)))
+    poller, asked = Poller(TIMING, workers=workers), Asked(nothing, clock, after)
     poller.close()
+    poller._make_room(1)
     poller._epoll = cast("select.epoll", asked)
     poller._stop = poller._ease = clock.now + 5.0
     return poller, asked, clock
@@ -266,7 +281,7 @@ class OneTrip:
         if len(self.left) == 2:
             if timeout == 0:
                 return []
-            self._clock.now += PAUSE_S
+            self._clock.now += KERNEL_S
         return self.left.pop(0) if self.left else []
 
 
@@ -280,18 +295,16 @@ def test_a_deadline_that_was_overslept_is_kept_after_the_round_trip_and_not_with
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     poller, _, clock = asking(monkeypatch, nothing=0)
-    poller._make_room(1)
     serve_often(poller)
     trip = OneTrip(clock)
     poller._epoll = cast("select.epoll", trip)
-    due_in(monkeypatch, SPIN_S + PAUSE_S / 2)
+    due_in(monkeypatch, SPIN_S + KERNEL_S / 2)
     assert poller._serve()
     assert trip.left == []
 
 
 def test_a_deadline_is_kept_soon_where_there_is_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     poller, _, clock = asking(monkeypatch, nothing=0)
-    poller._make_room(1)
     serve_often(poller)
     due_in(monkeypatch, 0.0)
     began = clock.now
@@ -306,16 +319,62 @@ def test_sockets_that_are_not_busy_are_waited_for_at_once(monkeypatch: pytest.Mo
     for _ in range(3):
         clock.now += 0.02
         poller._turn([])
+    poller._stop = clock.now + 5.0
+    poller._ease = clock.now + 3.0
     assert poller._next() == []
-    assert asked.timeouts == [PAUSE_S, PAUSE_S]
+    assert asked.timeouts == [pytest.approx(5.0, abs=0.001), pytest.approx(3.0, abs=0.001)]
 
 
-def test_where_there_is_but_one_core_nobody_is_kept_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    poller, asked, _ = asking(monkeypatch, nothing=math.inf)
-    monkeypatch.setattr(poller_module, "_ALONE", True)
+def test_chunks_that_come_now_and_then_are_served_in_one_turn_among_all_tasks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poller, asked, _ = asking(monkeypatch, nothing=math.inf, after=0.006)  # as of 9,000 idle connections
+    due_in(monkeypatch, math.inf)
+    assert not poller._serve()
+    assert poller.turns == 2
+    assert len(asked.timeouts) == 3
+
+
+def test_nothing_is_waited_for_longer_than_all_tasks_wait_for_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poller, asked, clock = asking(monkeypatch, nothing=math.inf)
+    due_in(monkeypatch, math.inf)
+    began = clock.now
+    assert not poller._serve()
+    assert clock.now - began == pytest.approx(EASE_S, abs=0.001)
+    assert len(asked.timeouts) == 1
+
+
+def test_sockets_that_are_not_busy_do_not_make_another_task_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    poller, asked, clock = asking(monkeypatch, nothing=math.inf)
+    due_in(monkeypatch, 0.004)
+    began = clock.now
+    assert not poller._serve()
+    assert clock.now - began == pytest.approx(0.004, abs=0.0001)
+    due_in(monkeypatch, 0.0)
+    assert not poller._serve()
+    assert asked.timeouts[-1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("cores", "usable", "workers", "asks"),
+    [(1, 1, 1, False), (2, 1, 1, True), (2, 1, 2, False), (2, 2, 2, True), (4, 4, 5, False)],
+)
+def test_nobody_who_is_to_answer_or_to_serve_others_is_kept_from_the_core(
+    monkeypatch: pytest.MonkeyPatch, cores: int, usable: int, workers: int, asks: bool
+) -> None:
+    poller, asked, _ = asking(monkeypatch, math.inf, cores=cores, usable=usable, workers=workers)
     serve_often(poller)
     assert poller._next() == []
-    assert asked.timeouts == [PAUSE_S]
+    assert (0 in asked.timeouts) is asks
+
+
+async def test_a_relay_among_more_workers_than_cores_does_not_keep_them_from_the_core() -> None:
+    async with relaying(workers=len(os.sched_getaffinity(0)) + 1) as rig:
+        poller = rig.relay._poller
+        assert poller is not None
+        assert not poller._asks
 
 
 async def test_what_the_kernel_says_of_a_closed_socket_is_not_taken_for_the_next_one_with_its_number() -> (
