@@ -25,7 +25,7 @@ check: $(READY)  ## lint, format, types, import rules, generated pages, Dockerfi
 	@.ci/check
 
 .PHONY: bench
-bench: $(READY) peers  ## docs/performance.md: the budgets, as ratios against HAProxy on this machine (ten minutes)
+bench: $(READY) peers  ## docs/performance.md: the budgets, as ratios against HAProxy on this machine (a quarter of an hour)
 	@.ci/bench-peers
 	@$(BIN)/python -m benchmarks --write docs $(ARGS)
 
