@@ -30,9 +30,6 @@ CHUNK: Final = 65536
 LONG_CHUNK: Final = 524288
 """Most read at once, and then held, after a read that was full: the copies cost less than the calls.
 Measured: half and twice as much are slower, see "Large payloads" in docs/performance.md."""
-LAST_WORDS: Final = 8 << 20
-"""Most bytes held of a peer that is gone, so that its last bytes and its ending are seen before the other
-peer takes them. The kernel held them until then, so this is no new memory."""
 
 IN: Final = select.EPOLLIN
 OUT: Final = select.EPOLLOUT
@@ -207,7 +204,9 @@ class Leg:
         if to.held is None or not (to.writing or to.connecting):
             return True
         if self.hung_up:
-            return len(to.held) < LAST_WORDS
+            # all of it, so that its last bytes and its ending are seen before the other peer takes them; nothing more
+            # can come than what the kernel held until then, so it is no new memory
+            return True
         return to.connecting and len(to.held) < CHUNK
 
     # -- the poller's view ---------------------------------------------------------------------------
@@ -228,10 +227,8 @@ class Leg:
             return _FLOWS
         mask = OUT if self.held is not None and self.writing else 0
         if self.reading:
-            if self.may_read():
-                mask |= IN | _RDHUP
-            elif not self.hung_up:
-                mask |= _RDHUP  # a peer that leaves while it is not read should be noticed now, not later
+            # a peer that leaves while it is not read should be noticed now, not later
+            mask |= IN | _RDHUP if self.may_read() else _RDHUP
         return mask if mask or not self.unmaskable else UNREGISTERED
 
     # -- endings -------------------------------------------------------------------------------------
@@ -255,11 +252,14 @@ class Leg:
             return True
 
     def drain(self) -> None:
-        """Throw away what was received and not read: closing over it would send RST where FIN is meant."""
+        """Throw away what was received and not read: closing over it would send RST where FIN is meant.
+
+        Only as much as the kernel can have had: a peer that goes on sending is not to be read for ever.
+        """
         with suppress(OSError):
-            for _ in range(LAST_WORDS // CHUNK):
-                if not self.sock.recv(CHUNK):
-                    return
+            left = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            while left > 0 and (data := self.sock.recv(CHUNK)):
+                left -= len(data)
 
     # -- facts ---------------------------------------------------------------------------------------
 

@@ -67,6 +67,14 @@ def _made_one() -> bool:
     return made and os.spawnv(os.P_WAIT, str(ip), ["ip", "netns", "del", name]) == 0
 
 
+def large_windows() -> bool:
+    """May this process have the kernel take 16 MB for a connection before they are read?"""
+    most = int(
+        Path("/proc/sys/net/ipv4/tcp_rmem").read_text().split()[2]
+    )  # what a SYN's window scale is made for
+    return os.geteuid() == 0 and most >= 16 << 20
+
+
 PARTS_NEEDED: dict[str, Callable[[], bool]] = {
     "mosquitto": lambda: program("mosquitto") is not None,
     "haproxy": lambda: program("haproxy") is not None,
@@ -82,6 +90,7 @@ PARTS_NEEDED: dict[str, Callable[[], bool]] = {
     "chdb": (CHDB / "_chdb.abi3.so").is_file,
     "vrl": (PARTS / "libraries" / "vrl_python").is_dir,
     "network namespaces": namespaces,
+    "large receive windows": large_windows,
     # The rest is for the laboratory: `tests/peers/install lab`.
     "rabbitmq": lambda: RABBITMQ.is_file() and program("epmd") is not None,
     "ejabberd": lambda: program("erl") is not None and ejabberd_code() is not None,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import socket
 import struct
+import termios
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -254,6 +256,29 @@ async def hold(rig: Rig, broker: trio.socket.SocketType) -> int:
         sent += await broker.send(b"x" * 16384)
         await trio.lowlevel.checkpoint()
     return sent
+
+
+def widen(rig: Rig) -> socket.SocketType:
+    """Let the kernel keep many megabytes of the broker's that the relay does not read; returns the relay's socket.
+
+    Needs "large receive windows", see `tests/peers/places.py`.
+    """
+    force = 33  # SO_RCVBUFFORCE, which Python has no name for: socket(7)
+    sock = rig.living()[0].broker.sock
+    sock.setsockopt(socket.SOL_SOCKET, force, 32 << 20)
+    return sock
+
+
+def unread(sock: socket.SocketType) -> int:
+    """Bytes that came and were not read (SIOCINQ)."""
+    size: int = struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, b"\0" * 4))[0]
+    return size
+
+
+def unacknowledged(sock: trio.socket.SocketType) -> int:
+    """Bytes that the other side's kernel has not taken (SIOCOUTQ)."""
+    size: int = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+    return size
 
 
 async def turns_in(rig: Rig, seconds: float) -> int:

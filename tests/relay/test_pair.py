@@ -6,7 +6,7 @@ import math
 import random
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -29,7 +29,9 @@ from tests.relay.rig import (
     reset,
     send_all,
     turns_in,
+    unread,
     until,
+    widen,
 )
 
 BOTH_WAYS = pytest.mark.parametrize("source", [Side.CLIENT, Side.BROKER])
@@ -301,6 +303,27 @@ async def test_a_reset_by_a_peer_that_is_not_read_is_noticed_at_once() -> None:
         reset(broker)
         line = await rig.line()
         assert (line.closed_by, line.close_how) == ("broker", "rst")
+        client.close()
+        await rig.gone()
+
+
+async def test_a_reset_is_noticed_however_much_that_peer_left_in_the_kernel(
+    require: Callable[..., None],
+) -> None:
+    require("large receive windows")
+    async with relaying(linger_s=5.0, post_mortem_s=0.3) as rig:
+        client, broker = await rig.pair()
+        roomy = widen(rig)
+        await fill(broker)
+        left = unread(roomy)
+        assert left > 12 << 20
+        reset(broker)
+        line = await rig.line()
+        assert (line.closed_by, line.close_how) == ("broker", "rst")
+        seen = bytes(rig.trackers[0].broker_bytes)
+        assert len(seen) >= left
+        data, how = await read_all(client)
+        assert (data == seen, how) == (True, "rst")
         client.close()
         await rig.gone()
 

@@ -8,6 +8,7 @@ import selectors
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,16 @@ from kaproxy.relay.server import Relay, RelayConfig
 from tests.relay.rig import (
     RecordingTracker,
     fill,
+    hold,
     read_all,
     read_exactly,
     relaying,
     reset,
     send_all,
+    unacknowledged,
+    unread,
     until,
+    widen,
 )
 
 
@@ -143,6 +148,25 @@ async def test_draining_does_not_wait_for_peers_that_never_answer() -> None:
         line = await rig.line()
         assert line.proxy_action is ProxyAction.SHUTDOWN
         await rig.gone()
+
+
+async def test_draining_ends_in_order_also_what_a_peer_sent_that_nobody_can_take(
+    require: Callable[..., None],
+) -> None:
+    require("large receive windows")
+    async with relaying(drain_s=0.05) as rig:
+        _client, broker = await rig.pair()
+        roomy = widen(rig)
+        await hold(rig, broker)
+        while unread(roomy) < 12 << 20:
+            await broker.send(b"x" * 65536)
+        await until(lambda: unacknowledged(broker) == 0)
+        rig.relay.drain()
+        await rig.gone()
+        assert await read_all(broker) == (b"", "fin")
+        assert (
+            broker.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        )  # EPIPE, had there been a RST after it
 
 
 async def test_draining_in_the_look_after_an_ending_does_not_become_the_cause() -> None:
