@@ -148,7 +148,7 @@ def latency(key: str, title: str, rate: int, half_of: str | None, bar: float | N
         () if half_of else OTHERS,
         pairs=9 if bar else 3,
         half_of=half_of,
-        real_time=True,
+        real_time=half_of is None,  # at half load a relay may ask in a loop: see `priority.py`
     )
 
 

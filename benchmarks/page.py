@@ -18,8 +18,8 @@ from benchmarks.report import number, two_workers
 BUSY_LIMIT = 0.85
 SIZES = (9000, 100_000, 1_000_000)
 REAL_TIME = {
-    True: "The relay has real-time priority meanwhile, or the 99th percentile would be",
-    False: "**The relay had no real-time priority** meanwhile, which takes root: the 99th percentile may be",
+    True: "At the first pace the relay has real-time priority, or the 99th percentile would be",
+    False: "**The relay had no real-time priority** at the first pace, which takes root: the 99th percentile may be",
 }
 VERDICT = {True: "met", False: "**missed**", None: ""}
 BUILDS = {"kaproxy": "pure", "compiled": "compiled"}

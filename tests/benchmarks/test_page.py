@@ -219,6 +219,10 @@ def test_what_is_held_to_a_bar_that_is_near_is_taken_from_more_pairs_than_others
     assert min(counted[key] for key in barred) > max(counted[key] for key in counted.keys() - barred)
 
 
+def test_only_a_relay_that_mostly_sleeps_is_given_real_time_priority() -> None:
+    assert {e.key for e in EXPERIMENTS if e.real_time} == {"latency_low"}
+
+
 @pytest.mark.parametrize("key", ["latency_low", "latency_half"])
 def test_windows_of_added_latency_are_as_long_as_the_page_says(key: str) -> None:
     latency = next(e for e in EXPERIMENTS if e.key == key)
