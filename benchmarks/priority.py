@@ -2,8 +2,8 @@
 
 Added latency is told to its 99th percentile. A relay that sleeps most of the time is woken behind whatever else has its
 core, for milliseconds, which is hundreds of times what any relay takes: without this the figure is the other work's.
-It may not be given to a relay that is to be busy all the time, or asks its sockets in a loop: the kernel stops such a one
-for 50 ms in each second.
+It may not be given to a relay that is to be busy all the time, or asks its sockets in a loop: the kernel stops such a
+one for 50 ms in each second.
 Read next: `experiments.py`, where it is asked for.
 """
 

@@ -13,6 +13,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kaproxy.connection.records import record
 from kaproxy.connection.spread import PAUSE_BOUNDS, RTT_BOUNDS, Spread
 
 if TYPE_CHECKING:
@@ -39,12 +40,18 @@ _PRUNE_EVERY: Final = 1024
 _MINUTE: Final = 60.0
 
 
-class Past(NamedTuple):
+@record(unsafe_hash=True, slots=True, init=False)
+class Past:
     """CONNECTs of a client identifier since `since` (monotonic s, at most a minute), and its last ending."""
 
     since: float
     connects: int
     ended_at: float | None
+
+    def __init__(self, since: float, connects: int, ended_at: float | None) -> None:
+        self.since = since
+        self.connects = connects
+        self.ended_at = ended_at
 
 
 #: Of no identifier, or before there is one.

@@ -11,12 +11,13 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define SMALL 65536 /* reads up to here go through one buffer, so that no memory is taken for what does not come */
 
 static char buffer[SMALL];
 
-static ssize_t receive(int source, char *into, size_t room)
+static ssize_t receive_into(int source, char *into, size_t room)
 {
     ssize_t got;
     do
@@ -32,13 +33,13 @@ static PyObject *read_chunk(int source, Py_ssize_t room)
     ssize_t got;
 
     if (room <= SMALL) {
-        got = receive(source, buffer, (size_t)room);
+        got = receive_into(source, buffer, (size_t)room);
         return got < 0 ? PyErr_SetFromErrno(PyExc_OSError) : PyBytes_FromStringAndSize(buffer, got);
     }
     data = PyBytes_FromStringAndSize(NULL, room);
     if (data == NULL)
         return NULL;
-    got = receive(source, PyBytes_AS_STRING(data), (size_t)room);
+    got = receive_into(source, PyBytes_AS_STRING(data), (size_t)room);
     if (got < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         Py_DECREF(data);
@@ -62,6 +63,31 @@ static int number(PyObject *from, int *into)
     return 0;
 }
 
+/* A read's `room` out of its argument; -1 with the exception set where it is none. */
+static int room_of(PyObject *argument, int *room)
+{
+    if (number(argument, room))
+        return -1;
+    if (*room < 1) {
+        PyErr_SetString(PyExc_ValueError, "room has to be at least 1");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *receive(PyObject *module, PyObject *const *arguments, Py_ssize_t many)
+{
+    int source, room;
+
+    if (many != 2) {
+        PyErr_SetString(PyExc_TypeError, "receive(source, room)");
+        return NULL;
+    }
+    if (number(arguments[0], &source) || room_of(arguments[1], &room))
+        return NULL;
+    return read_chunk(source, room);
+}
+
 static PyObject *transfer(PyObject *module, PyObject *const *arguments, Py_ssize_t many)
 {
     int source, target, room, error;
@@ -72,12 +98,8 @@ static PyObject *transfer(PyObject *module, PyObject *const *arguments, Py_ssize
         PyErr_SetString(PyExc_TypeError, "transfer(source, target, room)");
         return NULL;
     }
-    if (number(arguments[0], &source) || number(arguments[1], &target) || number(arguments[2], &room))
+    if (number(arguments[0], &source) || number(arguments[1], &target) || room_of(arguments[2], &room))
         return NULL;
-    if (room < 1) {
-        PyErr_SetString(PyExc_ValueError, "room has to be at least 1");
-        return NULL;
-    }
     data = read_chunk(source, room);
     if (data == NULL || PyBytes_GET_SIZE(data) == 0)
         return data;
@@ -121,6 +143,67 @@ static PyObject *accept_client(PyObject *module, PyObject *argument)
         return PyErr_SetFromErrno(PyExc_OSError);
     who = caller(&from, host, &port);
     return Py_BuildValue("(isi)", accepted, who, port);
+}
+
+/* Where to, out of an address as getaddrinfo() gives it: host, port, and for IPv6 flow and scope; 0, or -1 and why not.
+ * The host is a number, of IPv6 perhaps with %scope behind it, which is in the fourth place too. */
+static int place(int family, PyObject *address, struct sockaddr_storage *to, socklen_t *size)
+{
+    struct sockaddr_in *four = (struct sockaddr_in *)to;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)to;
+    char number_only[INET6_ADDRSTRLEN];
+    const char *host;
+    unsigned int port, flow = 0, scope = 0;
+    size_t length;
+
+    if (!PyArg_ParseTuple(address, "sI|II", &host, &port, &flow, &scope))
+        return -1;
+    length = strcspn(host, "%");
+    if (length < sizeof number_only && port < 65536 && (family == AF_INET || family == AF_INET6)) {
+        memcpy(number_only, host, length);
+        number_only[length] = 0;
+        to->ss_family = (sa_family_t)family;
+        if (family == AF_INET6) {
+            six->sin6_port = htons((uint16_t)port);
+            six->sin6_flowinfo = htonl(flow);
+            six->sin6_scope_id = scope;
+            *size = sizeof *six;
+        } else {
+            four->sin_port = htons((uint16_t)port);
+            *size = sizeof *four;
+        }
+        if (inet_pton(family, number_only, family == AF_INET6 ? (void *)&six->sin6_addr : (void *)&four->sin_addr) == 1)
+            return 0;
+    }
+    PyErr_SetString(PyExc_ValueError, "an address is a host's number and a port");
+    return -1;
+}
+
+static PyObject *dial(PyObject *module, PyObject *const *arguments, Py_ssize_t many)
+{
+    struct sockaddr_storage to = {0}, peer;
+    socklen_t size, told = sizeof peer;
+    int family, fd, on = 1, code = 0;
+
+    if (many != 2 || !PyTuple_Check(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "dial(family, address)");
+        return NULL;
+    }
+    if (number(arguments[0], &family) || place(family, arguments[1], &to, &size))
+        return NULL;
+    fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+        connect(fd, (struct sockaddr *)&to, size) < 0)
+        code = errno;
+    if (code == EINPROGRESS && getpeername(fd, (struct sockaddr *)&peer, &told) == 0)
+        code = 0;
+    if (code != 0 && code != EINPROGRESS) {
+        close(fd);
+        fd = -1;
+    }
+    return Py_BuildValue("(ii)", fd, code);
 }
 
 /* Where in struct tcp_info that stands which TcpInfo names, in its order, and how wide it is; as in tcp_info.py. */
@@ -167,7 +250,9 @@ static PyObject *tcp_info(PyObject *module, PyObject *const *arguments, Py_ssize
 
 static PyMethodDef methods[] = {
     {"transfer", (PyCFunction)(void (*)(void))transfer, METH_FASTCALL, NULL},
+    {"receive", (PyCFunction)(void (*)(void))receive, METH_FASTCALL, NULL},
     {"accept", accept_client, METH_O, NULL},
+    {"dial", (PyCFunction)(void (*)(void))dial, METH_FASTCALL, NULL},
     {"tcp_info", (PyCFunction)(void (*)(void))tcp_info, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

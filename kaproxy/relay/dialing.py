@@ -11,7 +11,6 @@ import ipaddress
 import math
 import os
 import socket
-from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import trio
@@ -20,7 +19,7 @@ from kaproxy.connection.facts import Ending, ProxyAction
 from kaproxy.relay import closing
 from kaproxy.relay.endings import EXHAUSTED, ending_of
 from kaproxy.relay.leg import NOTHING_DUE, OUT, RST_DUE
-from kaproxy.relay.syscalls import STREAM
+from kaproxy.relay.syscalls import STREAM, dial
 
 if TYPE_CHECKING:
     from kaproxy.relay.pair import Pair
@@ -75,13 +74,14 @@ class Upstream:
 class Dial:
     """One connection's way through the addresses, within one time for all of them."""
 
-    __slots__ = ("_left", "deadline", "failure", "over")
+    __slots__ = ("_left", "connected", "deadline", "failure", "over")
 
     def __init__(self, addresses: tuple[Address, ...], now: float, timeout_s: float) -> None:
-        self._left = deque(addresses)
+        self._left = addresses
         self.over = now + timeout_s  # no attempt goes on beyond this moment
         self.deadline = now  # of the attempt under way
         self.failure = Ending.UNREACHABLE  # how the last attempt failed
+        self.connected = False  # the attempt has succeeded at once
 
     def attempt(self, now: float) -> socket.SocketType | None:
         """Start on the next address; None when there is none left, or no time: `failure` says how it went.
@@ -91,13 +91,12 @@ class Dial:
         """
         while self._left and now < self.over:
             self.deadline = now + (self.over - now) / len(self._left)
-            family, address = self._left.popleft()
-            sock = socket.SocketType(family, STREAM, 0)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = sock.connect_ex(address)
-            if code in (0, errno.EINPROGRESS):
-                return sock
-            sock.close()
+            family, address = self._left[0]
+            self._left = self._left[1:]
+            fd, code = dial(family, address)
+            if fd >= 0:
+                self.connected = code == 0
+                return socket.SocketType(family, STREAM, 0, fd)
             error = OSError(code, os.strerror(code))
             if code in EXHAUSTED:
                 raise error
@@ -111,26 +110,24 @@ def outcome(sock: socket.SocketType) -> tuple[bool, OSError | None]:
     Neither means: not yet. Both mean: connected, and reset since (a dial refused would say so instead);
     asking has taken that error from the socket, so the caller has to remember it.
     """
-    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        return code == errno.ECONNRESET, OSError(code, os.strerror(code))
     try:
         sock.getpeername()
     except OSError:
-        return False, None
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return (code == errno.ECONNRESET, OSError(code, os.strerror(code))) if code else (False, None)
     return True, None
 
 
 def go_on(pair: Pair, now: float) -> None:
     """Try the next address; without one the dial has failed, and the client gets a moment to say its name."""
-    dial, broker = pair.dial, pair.broker
-    if dial is None:
+    way, broker = pair.dial, pair.broker
+    if way is None:
         return
     if broker.open:  # not `close`: what is held for the broker is for the next address too
         pair.poller.drop(broker)
         broker.let_go()
     try:
-        sock = dial.attempt(now)
+        sock = way.attempt(now)
     except OSError as error:
         if error.errno not in EXHAUSTED:
             raise
@@ -139,10 +136,11 @@ def go_on(pair: Pair, now: float) -> None:
     if sock is not None:
         pair.attach(broker, sock)
         broker.connecting = True
-        progress(pair, 0, now)  # a broker on this host has answered by now
+        if way.connected:  # a broker on this host has answered by now
+            _connected(pair, None, now)
         return
     pair.named_by = now + NAMING_S
-    pair.ended(broker, dial.failure, now)
+    pair.ended(broker, way.failure, now)
     pair.client.due = NOTHING_DUE
 
 

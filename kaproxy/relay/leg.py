@@ -38,7 +38,7 @@ _RDHUP: Final = select.EPOLLRDHUP
 _UNMASKABLE: Final = select.EPOLLHUP | ERROR
 _HANGUP: Final = _RDHUP | _UNMASKABLE
 _URGENT: Final = select.EPOLLPRI
-_FLOWS: Final = IN | _RDHUP | _URGENT | select.EPOLLET
+FLOWS: Final = IN | _RDHUP | _URGENT | select.EPOLLET
 """What a leg is watched for that bytes only flow through: told once of what is new, the kernel need not look at the
 socket again after it was read, a twentieth of a round trip among many. A read that gave less than was asked for has
 left nothing (epoll(7)), unless it stopped at the mark of urgent data (tcp(7)): hence that too, see `Leg.urgent`."""
@@ -224,7 +224,7 @@ class Leg:
         if self.connecting:
             return OUT
         if self.through and self.held is None and not self.urgent:
-            return _FLOWS
+            return FLOWS
         mask = OUT if self.held is not None and self.writing else 0
         if self.reading:
             # a peer that leaves while it is not read should be noticed now, not later
@@ -241,8 +241,10 @@ class Leg:
     def shut_down(self) -> None:
         """Send FIN: no more bytes for this peer. Its own direction goes on."""
         self.shut, self.writing = True, False
-        with suppress(OSError):  # ENOTCONN: it was reset meanwhile, which the next read or wake tells
+        try:
             self.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # ENOTCONN: it was reset meanwhile, which the next read or wake tells
+            return
 
     def delivered(self) -> bool:
         """This peer's kernel has acknowledged everything written to it, or never will."""

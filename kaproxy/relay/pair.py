@@ -22,6 +22,7 @@ from kaproxy.relay import closing, dialing, tcp_info
 from kaproxy.relay.dialing import Address, Dial
 from kaproxy.relay.endings import AGAIN, ending_of
 from kaproxy.relay.leg import CHUNK, ERROR, FIN_DUE, IN, NOTHING_DUE, OUT, RST_DUE, Leg
+from kaproxy.relay.syscalls import receive
 from kaproxy.relay.witness import Witness, unseen, with_legs
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class Pair:
     def _take(self, leg: Leg, now: float) -> bool:
         """One chunk of `leg`, observed and passed on, held, or let go. False: there was none."""
         try:
-            data = leg.sock.recv(CHUNK)
+            data = receive(leg.fd, CHUNK)
         except OSError as error:
             if error.errno not in AGAIN:
                 self.ended(leg, ending_of(error), now)
@@ -215,7 +216,7 @@ class Pair:
         """Pass on what may be the last bytes of a peer: with its FIN, if they are. False: they were."""
         to = leg.other
         try:
-            more = leg.sock.recv(CHUNK)
+            more = receive(leg.fd, CHUNK)
         except OSError as error:
             self._pass_on(to, data, now)
             if error.errno not in AGAIN:
@@ -386,7 +387,7 @@ class Pair:
         when = self.named_by if self.dial is None or not self.broker.connecting else self.dial.deadline
         if self.first_at is None:
             return min(when, self.look_at)
-        return min(when, self.probe_at, closing.deadline(self))
+        return min(min(when, self.probe_at), closing.deadline(self))  # see `Poller.lag_since`
 
 
 def together(when: float, now: float) -> float:

@@ -8,20 +8,20 @@ It may not know what a pair does with what it is handed. Read next: `pair.py`.
 
 from __future__ import annotations
 
-import heapq
 import math
 import os
 import select
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import trio
 
-from kaproxy.relay.leg import IN, UNREGISTERED
+from kaproxy.relay.leg import FLOWS, IN, UNREGISTERED
 from kaproxy.relay.peaks import RESOLUTION_S, Peaks
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class Poller:
 
     def watch(self, leg: Leg, mask: int) -> None:
         """Be woken for a leg by `mask` from now on, or by nothing at all (UNREGISTERED)."""
-        if mask == leg.mask:
-            return
+        if mask == leg.mask or (mask == 0 and leg.mask == FLOWS):
+            return  # what it may still be told is told once, which is less than a call to have it not told
         if mask == UNREGISTERED:
             self._epoll.unregister(leg.fd)
         elif leg.mask == UNREGISTERED:
@@ -304,7 +304,7 @@ class Poller:
             self._dead += 1
             self._compact()
         pair.alarm = when
-        heapq.heappush(self._heap, (when, next(self._order), pair))
+        heappush(self._heap, (when, next(self._order), pair))
         if self._heap[0][2] is pair:
             self._make_way(when)
             self._nap.cancel()
@@ -315,7 +315,7 @@ class Poller:
         for _ in range(BATCH):
             if not heap or heap[0][0] > now:
                 break
-            when, _, pair = heapq.heappop(heap)
+            when, _, pair = heappop(heap)
             if pair.alarm != when:
                 self._dead = max(0, self._dead - 1)
                 continue
@@ -348,7 +348,9 @@ class Poller:
     def lag_since(self, opened: float, now: float) -> float:
         """How late the loop was at most since `opened`, a heartbeat overdue at this moment included."""
         overdue = min(now - self._beat_due, now - opened)
-        return max(self._lags.since(opened), overdue, 0.0)
+        return max(
+            max(self._lags.since(opened), overdue), 0.0
+        )  # two at a time, or the compiled build asks Python's own
 
     def _make_room(self, fd: int) -> None:
         if fd >= len(self._legs):
@@ -358,5 +360,5 @@ class Poller:
         """Most entries of short connections are dead long before their time: do not let them pile up."""
         if self._dead > 512 and self._dead * 2 > len(self._heap):
             self._heap[:] = [entry for entry in self._heap if entry[2].alarm == entry[0]]
-            heapq.heapify(self._heap)
+            heapify(self._heap)
             self._dead = 0

@@ -22,6 +22,7 @@ from kaproxy.diagnosis.shapes import FACTS, MEASURED, ORIGIN, STATED, STORY, USU
 from kaproxy.diagnosis.verdict import CLEAN_CAUSES, Cause, Confidence, Owner
 from kaproxy.diagnosis.writers import put
 from kaproxy.telemetry.log import Log
+from kaproxy.telemetry.tally import Traffic
 from kaproxy.telemetry.warnings import WARNINGS
 
 Record: TypeAlias = dict[str, Any]
@@ -49,6 +50,7 @@ class Recorder:
         self.accepted = 0
         self.verdicts: Counter[tuple[str, str, str]] = Counter()  # cause, root ("": none), owner
         self.warnings: Counter[str] = Counter()  # by event
+        self.traffic = Traffic()  # of connections it was told of as `opened`
 
     @property
     def causes(self) -> Counter[str]:
@@ -100,6 +102,7 @@ class Recorder:
 
     def _closed(self, event: Closed) -> None:
         evidence = event.evidence
+        self.traffic.closed(evidence.origin.conn_id)
         try:
             verdict = self._judge(evidence)
             level = _LEVELS[verdict.cause._value_]

@@ -8,7 +8,7 @@ Read next: `metrics.py`, which names what is here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,27 +18,37 @@ if TYPE_CHECKING:
 
 
 class Traffic:
-    """Bytes and control packets in both directions, of connections that have closed."""
+    """Bytes and control packets in both directions, of every connection there has been: of one whose line is not out
+    its tracker counts.
+    """
 
-    __slots__ = ("from_broker", "from_client")
+    __slots__ = ("_from_broker", "_from_client", "_open")
 
     def __init__(self) -> None:
-        self.from_client = (0, 0)  # bytes, packets
-        self.from_broker = (0, 0)
+        self._from_client = (0, 0)  # bytes, packets
+        self._from_broker = (0, 0)
+        self._open: dict[str, ConnectionTracker] = {}
 
-    def add(self, tracker: ConnectionTracker) -> None:
-        """A connection has closed."""
+    def opened(self, conn_id: str, tracker: ConnectionTracker) -> None:
+        """A connection begins."""
+        self._open[conn_id] = tracker
+
+    def closed(self, conn_id: str) -> None:
+        """Its line is out; one nobody tracked has counted nothing."""
+        tracker = self._open.pop(conn_id, None)
+        if tracker is None:
+            return
         up, down = tracker.up, tracker.down
-        count, packets = self.from_client
-        self.from_client = (count + up.bytes, packets + up.packets)
-        count, packets = self.from_broker
-        self.from_broker = (count + down.bytes, packets + down.packets)
+        count, packets = self._from_client
+        self._from_client = (count + up.bytes, packets + up.packets)
+        count, packets = self._from_broker
+        self._from_broker = (count + down.bytes, packets + down.packets)
 
-    def with_live(self, trackers: Iterable[ConnectionTracker]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """From clients and from brokers, with what connections have moved that have not closed."""
-        up, up_packets = self.from_client
-        down, down_packets = self.from_broker
-        for tracker in trackers:
+    def both_ways(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Bytes and packets from clients, and from brokers."""
+        up, up_packets = self._from_client
+        down, down_packets = self._from_broker
+        for tracker in self._open.values():
             up += tracker.up.bytes
             up_packets += tracker.up.packets
             down += tracker.down.bytes

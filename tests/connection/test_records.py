@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from kaproxy.connection import events, evidence, facts
+from kaproxy.connection import directory, events, evidence, facts
 from kaproxy.mqtt import packets
 
 SPELLED_OUT = [
     kind
-    for module in (facts, evidence, events, packets)
+    for module in (directory, facts, evidence, events, packets)
     for kind in vars(module).values()
     if dataclasses.is_dataclass(kind)
     and isinstance(kind, type)
@@ -29,6 +29,7 @@ def test_there_are_such_records() -> None:
         "Evidence",
         "Established",
         "Connect",
+        "Past",
     }
 
 

@@ -403,12 +403,12 @@ async def test_a_tracker_that_cannot_be_made_does_not_stop_the_relay() -> None:
 
 
 class BrokenSocket:
-    """A socket whose every read is a fault of ours; all else is the real one's."""
+    """A socket whose every send is a fault of ours; all else is the real one's."""
 
     def __init__(self, sock: socket.SocketType) -> None:
         self._sock = sock
 
-    def recv(self, _size: int) -> bytes:
+    def send(self, _data: bytes, _flags: int) -> int:
         raise ZeroDivisionError("broken")
 
     def __getattr__(self, name: str) -> Any:
@@ -419,9 +419,10 @@ async def test_a_fault_in_one_connection_ends_that_one_only() -> None:
     async with relaying() as rig:
         client, _broker = await rig.pair()
         other_client, other_broker = await rig.pair()
-        leg = next(p for p in rig.living() if p.witness.origin is rig.accepted[0]).client
-        leg.sock, leg.through = cast("socket.socket", BrokenSocket(leg.sock)), False
-        client.close()
+        pair = next(p for p in rig.living() if p.witness.origin is rig.accepted[0])
+        pair.broker.sock = cast("socket.socket", BrokenSocket(pair.broker.sock))
+        pair.client.through = False
+        await send_all(client, b"never sent on")
         line = await rig.line()
         assert line.closed_by == "proxy"
         assert line.proxy_action == "error"

@@ -18,6 +18,8 @@ from kaproxy.relay.syscalls import Unsent
 
 Transfer = Callable[[int, int, int], bytes | Unsent]
 Accept = Callable[[socket.socket], tuple[int, str, int]]
+Receive = Callable[[int, int], bytes]
+Dial = Callable[[int, tuple[str | int, ...]], tuple[int, int]]
 Read = Callable[[socket.SocketType], tcp_info.TcpInfo]
 ROOM = 65536
 IN_C = build() == COMPILED
@@ -26,6 +28,10 @@ BOTH: dict[str, Transfer] = {"python": syscalls.plain_transfer} | ({"c": syscall
 each = pytest.mark.parametrize("transfer", BOTH.values(), ids=BOTH)
 ACCEPTS: dict[str, Accept] = {"python": syscalls.plain_accept} | ({"c": syscalls.accept} if IN_C else {})
 each_accept = pytest.mark.parametrize("accept", ACCEPTS.values(), ids=ACCEPTS)
+RECEIVES: dict[str, Receive] = {"python": syscalls.plain_receive} | ({"c": syscalls.receive} if IN_C else {})
+each_receive = pytest.mark.parametrize("receive", RECEIVES.values(), ids=RECEIVES)
+DIALS: dict[str, Dial] = {"python": syscalls.plain_dial} | ({"c": syscalls.dial} if IN_C else {})
+each_dial = pytest.mark.parametrize("dial", DIALS.values(), ids=DIALS)
 READS: Mapping[str, Read] = {"python": tcp_info.plain_read} | ({"c": tcp_info.read} if IN_C else {})
 each_read = pytest.mark.parametrize("read", READS.values(), ids=READS)
 
@@ -73,6 +79,8 @@ def reset(peer: socket.socket, ours: socket.socket) -> None:
 def test_the_compiled_build_has_the_calls_in_c_and_the_pure_one_has_not() -> None:
     assert (syscalls.transfer is not syscalls.plain_transfer) == IN_C
     assert (syscalls.accept is not syscalls.plain_accept) == IN_C
+    assert (syscalls.receive is not syscalls.plain_receive) == IN_C
+    assert (syscalls.dial is not syscalls.plain_dial) == IN_C
     assert (syscalls.in_c("tcp_info") is not None) == IN_C
 
 
@@ -238,6 +246,72 @@ def test_nobody_waiting_raises_and_a_closed_listener_too(accept: Accept) -> None
             accept(listener)
 
 
+@each_receive
+def test_what_has_come_is_received_as_far_as_there_is_room_and_then_the_end(receive: Receive) -> None:
+    with relayed() as (client, source, _target, _broker):
+        with pytest.raises(BlockingIOError):
+            receive(source.fileno(), ROOM)
+        client.sendall(b"publish")
+        client.shutdown(socket.SHUT_WR)
+        come(source, b"publish")
+        assert receive(source.fileno(), 3) == b"pub"
+        assert receive(source.fileno(), ROOM) == b"lish"
+        assert receive(source.fileno(), ROOM) == b""
+
+
+@each_receive
+def test_a_reset_and_a_closed_socket_raise_where_bytes_were_to_be_received(receive: Receive) -> None:
+    with relayed() as (client, source, _target, _broker):
+        reset(client, source)
+        with pytest.raises(ConnectionResetError):
+            receive(source.fileno(), ROOM)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        receive(-1, ROOM)
+
+
+@each_dial
+@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
+def test_a_broker_on_this_host_is_connected_at_once_by_a_socket_that_neither_blocks_nor_delays(
+    dial: Dial, host: str, family: socket.AddressFamily
+) -> None:
+    with socket.create_server((host, 0), family=family) as listener:
+        fd, code = dial(family, listener.getsockname())
+        with socket.socket(fileno=fd) as sock:
+            assert code == 0
+            assert sock.getpeername() == listener.getsockname()
+            assert sock.family == family
+            assert not os.get_blocking(fd)
+            assert not os.get_inheritable(fd)
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@each_dial
+def test_a_dial_that_is_not_answered_yet_is_on_its_way(dial: Dial) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as full,
+        socket.create_connection(full.getsockname()),
+    ):
+        fd, code = dial(socket.AF_INET, full.getsockname())
+        with socket.socket(fileno=fd) as sock, pytest.raises(OSError, match="not connected"):
+            assert code == errno.EINPROGRESS
+            sock.getpeername()
+
+
+@each_dial
+def test_a_dial_that_fails_leaves_no_descriptor_behind(dial: Dial) -> None:
+    with socket.socket() as probe:
+        before = probe.fileno()
+    assert dial(socket.AF_INET, ("255.255.255.255", 1)) in {(-1, errno.ENETUNREACH), (-1, errno.EACCES)}
+    with socket.socket() as probe:
+        assert probe.fileno() == before
+
+
+@each_dial
+def test_the_scope_of_a_link_is_part_of_where_to(dial: Dial) -> None:
+    assert dial(socket.AF_INET6, ("fe80::1%lo", 9, 0, 0)) == (-1, errno.EINVAL)
+    assert dial(socket.AF_INET6, ("fe80::1%lo", 9, 0, socket.if_nametoindex("lo"))) == (-1, errno.ENETUNREACH)
+
+
 def still(info: tcp_info.TcpInfo) -> tuple[int | None, ...]:
     """What does not change by the millisecond while nothing happens."""
     return tuple(info._replace(last_data_recv_ms=None, last_ack_recv_ms=None))
@@ -284,3 +358,31 @@ if IN_C:
     ) -> None:
         with pytest.raises(error):
             syscalls.transfer(*arguments)
+
+    @pytest.mark.parametrize(
+        ("arguments", "error"),
+        [((), TypeError), ((1,), TypeError), ((1, 0), ValueError), ((2**40, 1), OverflowError)],
+    )
+    def test_what_cannot_be_received_from_is_refused(
+        arguments: tuple[int, int], error: type[Exception]
+    ) -> None:
+        with pytest.raises(error):
+            syscalls.receive(*arguments)
+
+    @pytest.mark.parametrize(
+        ("arguments", "error"),
+        [
+            ((), TypeError),
+            ((socket.AF_INET, "127.0.0.1"), TypeError),
+            ((socket.AF_INET, ("localhost", 1)), ValueError),
+            ((socket.AF_INET, ("127.0.0.1", 65536)), ValueError),
+            ((socket.AF_INET, ("9" * 99, 1)), ValueError),
+            ((socket.AF_INET6, ("127.0.0.1", 1)), ValueError),
+            ((socket.AF_UNIX, ("127.0.0.1", 1)), ValueError),
+        ],
+    )
+    def test_what_is_no_address_is_not_dialed(
+        arguments: tuple[int, tuple[str | int, ...]], error: type[Exception]
+    ) -> None:
+        with pytest.raises(error):
+            syscalls.dial(*arguments)

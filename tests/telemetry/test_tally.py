@@ -65,11 +65,15 @@ def test_of_a_worker_that_is_gone_everything_stays_but_what_is_only_now() -> Non
 def test_bytes_of_live_and_of_closed_connections_count_and_closing_moves_none() -> None:
     directory, traffic = Directory(), Traffic()
     first, second = (Play(directory=directory).established(f"d{number}", 10) for number in range(2))
+    traffic.opened("one", first.tracker)
+    traffic.opened("other", second.tracker)
     first.at(5.0).ping()
-    before = traffic.with_live([first.tracker, second.tracker])
+    before = traffic.both_ways()
     first.ends(Side.CLIENT).evidence()
-    traffic.add(first.tracker)
-    assert traffic.with_live([second.tracker]) == before
+    traffic.closed("one")
+    traffic.closed("one")
+    traffic.closed("nobody's")
+    assert traffic.both_ways() == before
     assert before[0][1] == 3  # CONNECT twice, PINGREQ
     assert before[1] == (4 + 4 + 2, 3)
 
